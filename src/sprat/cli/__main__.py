@@ -1,0 +1,5 @@
+"""`python -m sprat.cli`."""
+
+from sprat.cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""`sprat inspect`: what is in a .sprat file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NAME = "inspect"
+EXAMPLES = """[bold]Examples[/bold]
+
+sprat inspect runs/demo/model.sprat
+
+sprat inspect model.sprat --json"""
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A .sprat file.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Print the header of FILE, and the bytes each tensor takes in it."""
+    from dataclasses import asdict
+
+    from sprat import artifact
+    from sprat.cli.show import print_json, print_rows
+
+    manifest, tensors = artifact.read_manifest(file), artifact.describe(file)
+    size_bytes = file.stat().st_size
+    container = size_bytes - sum(tensor["bytes"] for tensor in tensors)
+    if json:
+        print_json(
+            {"size_bytes": size_bytes, "container_bytes": container, "manifest": asdict(manifest), "tensors": tensors}
+        )
+        return 0
+    numbers = sum(tensor["params"] for tensor in tensors)
+    print(f"{file}  {size_bytes:,} bytes, {numbers:,} numbers, {8 * size_bytes / max(1, numbers):.2f} bits each")
+    for name, value in asdict(manifest).items():
+        print(f"  {name:<15} {value}")
+    rows = [
+        [
+            tensor["name"],
+            "x".join(map(str, tensor["shape"])) or "scalar",
+            str(tensor["code"]),
+            f"{tensor['params']:,}",
+            f"{100 * tensor['nonzero'] / max(1, tensor['params']):.0f} %",
+            str(tensor["levels"]),
+            f"{tensor['bytes']:,}",
+            f"{8 * tensor['bytes'] / max(1, tensor['params']):.2f}",
+        ]
+        for tensor in tensors
+    ]
+    print_rows(["tensor", "shape", "code", "numbers", "nonzero", "values", "bytes", "bits each"], rows)
+    print(f"header and tables: {container:,} bytes")
+    return 0

@@ -1,0 +1,108 @@
+"""Count: what a network costs on one image, in total and per layer, from the operators it runs."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from sprat.cost.memory import peak_bytes
+from sprat.cost.trace import Op, Shape, Trace, trace
+from sprat.image import ImageSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """One module that owns parameters or multiplies.
+
+    Args:
+        name: path in the network, as in its state dict.
+        kind: "conv", "pointwise", "depthwise", "group conv", "group pointwise", "transposed conv", "linear",
+            "attention", "norm", or the class of the module in lower case.
+        in_shape: of its first call, without the batch; () where the module never ran.
+        out_shape: likewise.
+        params: its own parameters; one that several modules share belongs to the first.
+        macs: multiply-adds of all its calls.
+    """
+
+    name: str
+    kind: str
+    in_shape: Shape
+    out_shape: Shape
+    params: int
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one image costs.
+
+    Args:
+        params: elements of all nn.Parameters, also frozen and unused ones; buffers are none.
+        macs: multiply-adds of convolutions and matrix products; biases, normalisation, activation and pooling count 0.
+        activations: elements in the outputs of those operators (arXiv:2003.13678).
+        peak_bytes: peak float32 activation memory, see sprat.cost.memory.
+        layers: in the order of execution; their params and macs sum to the totals.
+    """
+
+    params: int
+    macs: int
+    activations: int
+    peak_bytes: int
+    layers: tuple[LayerCost, ...]
+
+
+def count(net: nn.Module, image: ImageSpec) -> Cost:
+    """What `net` costs on one image. Works on any module and on any device; the network is left as it was.
+
+    Raises:
+        BadInput: the network cannot take such an image.
+    """
+    run = trace(net, image)
+    return Cost(
+        params=sum(parameter.numel() for parameter in run.net.parameters()),
+        macs=sum(op.macs for op in run.ops),
+        activations=sum(op.out_numel for op in run.ops if op.macs),
+        peak_bytes=peak_bytes(run),
+        layers=_layers(run),
+    )
+
+
+def _layers(run: Trace) -> tuple[LayerCost, ...]:
+    modules = dict(run.net.named_modules())
+    multiplying: dict[str, list[Op]] = {}
+    for op in run.ops:
+        if op.macs:
+            multiplying.setdefault(op.module, []).append(op)
+    params = _own_params(modules)
+    rows = []
+    for name in (*run.shapes, *(name for name in modules if name not in run.shapes)):
+        ops = multiplying.get(name, [])
+        if not ops and not params[name]:
+            continue
+        in_shape, out_shape = run.shapes.get(name, ((), ()))
+        rows.append(
+            LayerCost(
+                name=name or type(run.net).__name__,
+                kind=ops[0].kind if ops else _kind(modules[name]),
+                in_shape=in_shape,
+                out_shape=out_shape,
+                params=params[name],
+                macs=sum(op.macs for op in ops),
+            )
+        )
+    return tuple(rows)
+
+
+def _own_params(modules: dict[str, nn.Module]) -> dict[str, int]:
+    """Module path to the elements of the parameters it owns, each parameter once."""
+    seen: set[int] = set()
+    owned = {}
+    for name, module in modules.items():
+        new = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in seen]
+        seen.update(id(parameter) for parameter in new)
+        owned[name] = sum(parameter.numel() for parameter in new)
+    return owned
+
+
+def _kind(module: nn.Module) -> str:
+    name = type(module).__name__
+    return "norm" if "Norm" in name else name.lower()

@@ -1,0 +1,247 @@
+"""Pick: rank architectures under the whole budget before any training, by counted cost and expected file length."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from sprat.budget import Budget, Excess
+from sprat.cost import Cost, count
+from sprat.errors import BadInput, BudgetExceeded
+from sprat.image import ImageSpec
+from sprat.search.pool import select
+from sprat.search.score import score
+from sprat.search.size_model import DEFAULT_BITS, MAX_BITS, MIN_BITS, Footprint, footprint
+from sprat.zoo import build, config_from_dict, config_to_dict, family_of
+
+# Budget quantity: the option that sets it, and the unit in which we suggest a value.
+FLAGS = {
+    "size_bytes": ("--max-size", "KB", 1000),
+    "params": ("--max-params", "k", 1000),
+    "macs": ("--max-macs", "M", 10**6),
+    "peak_bytes": ("--max-memory", "KB", 1000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One architecture at one resolution.
+
+    Args:
+        name: in the pool, as a preset where it is one.
+        config: value that the zoo builds.
+        image: resolution it would be trained at.
+        params: counted parameters.
+        macs: counted multiply-adds of one image.
+        peak_bytes: peak float32 activation memory of one image.
+        expected_bytes: of the .sprat file, at the default bits a weight or as many fewer as the budget demands.
+        score: prior of accuracy between 0 and 1, see sprat.search.score.
+        fits: whether nothing is over the budget.
+        excess: the limits that are exceeded, in words.
+        latency_ms: measured later, where the budget limits it.
+    """
+
+    name: str
+    config: Any
+    image: ImageSpec
+    params: int
+    macs: int
+    peak_bytes: int
+    expected_bytes: int
+    score: float
+    fits: bool
+    excess: tuple[str, ...]
+    latency_ms: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The candidate as it stands in plan.json."""
+        return {
+            "name": self.name,
+            "config": config_to_dict(self.config),
+            "image": list(self.image.shape),
+            "params": self.params,
+            "macs": self.macs,
+            "peak_bytes": self.peak_bytes,
+            "expected_bytes": self.expected_bytes,
+            "score": self.score,
+            "latency_ms": self.latency_ms,
+            "fits": self.fits,
+            "excess": list(self.excess),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Candidate":
+        """The candidate that `to_dict` wrote."""
+        given = dict(values)
+        config, image = config_from_dict(given.pop("config")), ImageSpec(*given.pop("image"))
+        return cls(**{**given, "config": config, "image": image, "excess": tuple(given["excess"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All candidates, best first, those that fit before the rest; and the budget they were ranked under."""
+
+    candidates: tuple[Candidate, ...]
+    budget: Budget
+
+    @property
+    def chosen(self) -> Candidate:
+        """The best candidate that fits.
+
+        Raises:
+            BudgetExceeded: none fits; the message names the nearest budget that one would fit.
+        """
+        if not self.candidates[0].fits:
+            raise BudgetExceeded(self._nearest())
+        return self.candidates[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON values; "chosen" is null when nothing fits."""
+        best = self.candidates[0]
+        return {
+            "chosen": best.name if best.fits else None,
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
+        }
+
+    def _nearest(self) -> str:
+        nearest = min(self.candidates, key=self._distance)
+        over = _excess(self.budget, nearest)
+        flags = " ".join(_flag(one) for one in over)
+        return (
+            f"no candidate fits {self.budget}: of {len(self.candidates)}, the nearest is {nearest.name} at "
+            f"{nearest.image}, whose {' and '.join(map(str, over))}; try {flags}"
+        )
+
+    def _distance(self, candidate: Candidate) -> float:
+        """How far the budget would have to be stretched: 0 when it fits, log 2 when one limit must double."""
+        return sum(math.log(one.seen / one.allowed) for one in _excess(self.budget, candidate))
+
+
+def _excess(budget: Budget, candidate: Candidate) -> tuple[Excess, ...]:
+    return budget.excess(
+        size_bytes=candidate.expected_bytes,
+        params=candidate.params,
+        macs=candidate.macs,
+        peak_bytes=candidate.peak_bytes,
+    )
+
+
+def _flag(excess: Excess) -> str:
+    flag, unit, scale = FLAGS[excess.quantity]
+    return f"{flag} {math.ceil(excess.seen / scale)}{unit}"
+
+
+def pick(
+    image_specs: Sequence[ImageSpec],
+    num_classes: int,
+    budget: Budget,
+    *,
+    models: Sequence[str] | None = None,
+    bytes_per_weight: float | None = None,
+    max_train_macs: float | None = None,
+) -> Plan:
+    """The candidates at each resolution, ranked. Nothing is trained or allocated: networks are built without weights.
+
+    A latency limit is not checked here: latency is measured, not estimated.
+
+    Args:
+        image_specs: resolutions to consider.
+        num_classes: of the data.
+        budget: limits.
+        models: names of candidates, presets or families, or shell patterns; None for the whole pool.
+        bytes_per_weight: expected in the file; None for as many as the budget leaves, within sprat.search.size_model.
+        max_train_macs: multiply-adds of one image up to which the time suffices to train a MobileNet in full.
+
+    Raises:
+        UnknownName: a model that does not exist.
+        BadInput: no resolution, or no candidate that can take any of them.
+    """
+    if not image_specs:
+        raise BadInput("pick was given no image size; give at least one")
+    if bytes_per_weight is not None and not 0 < bytes_per_weight < math.inf:
+        raise BadInput(f"bytes_per_weight is {bytes_per_weight}; it must be above 0, such as 0.45")
+    if max_train_macs is not None and not max_train_macs > 0:
+        raise BadInput(f"max_train_macs is {max_train_macs}; it must be above 0")
+    bits = None if bytes_per_weight is None else 8 * bytes_per_weight
+    candidates, refused = [], []
+    for image in dict.fromkeys(image_specs):
+        for name, config in select(models).items():
+            try:
+                cost = price(config, image, num_classes)
+            except BadInput as error:
+                refused.append(error)
+                continue
+            candidates.append(_candidate(name, config, image, cost, budget, bits, max_train_macs))
+    if not candidates:
+        raise refused[0]
+    return Plan(tuple(sorted(candidates, key=_rank)), budget)
+
+
+def _rank(candidate: Candidate) -> tuple[Any, ...]:
+    return not candidate.fits, -candidate.score, candidate.macs, candidate.name, candidate.image.shape
+
+
+def _candidate(
+    name: str,
+    config: Any,
+    image: ImageSpec,
+    cost: Cost,
+    budget: Budget,
+    bits: float | None,
+    max_train_macs: float | None,
+) -> Candidate:
+    expected_bytes, room = _size(footprint(cost.layers), budget.max_bytes, bits)
+    family = family_of(config).name
+    over = budget.excess(size_bytes=expected_bytes, params=cost.params, macs=cost.macs, peak_bytes=cost.peak_bytes)
+    return Candidate(
+        name=name,
+        config=config,
+        image=image,
+        params=cost.params,
+        macs=cost.macs,
+        peak_bytes=cost.peak_bytes,
+        expected_bytes=expected_bytes,
+        score=score(family, params=cost.params, macs=cost.macs, bits=room, max_train_macs=max_train_macs),
+        fits=not over,
+        excess=tuple(map(str, over)),
+    )
+
+
+def _size(parts: Footprint, max_bytes: int | None, bits: float | None) -> tuple[int, float]:
+    """Expected bytes, and the bits a weight that count for accuracy: as many as the budget leaves room for."""
+    if bits is not None:
+        return parts.bytes_at(bits), min(bits, MAX_BITS)
+    if max_bytes is None:
+        return parts.bytes_at(DEFAULT_BITS), MAX_BITS
+    room = min(max(parts.bits_within(max_bytes), MIN_BITS), MAX_BITS)
+    expected_bytes = parts.bytes_at(min(room, DEFAULT_BITS))
+    if parts.bytes_at(MIN_BITS) <= max_bytes:
+        expected_bytes = min(expected_bytes, max_bytes)  # against a rounding of bits by one byte
+    return expected_bytes, room
+
+
+@lru_cache(maxsize=4096)
+def price(config: Any, image: ImageSpec, num_classes: int) -> Cost:
+    """What the network of a config costs; built on the meta device, so nothing is allocated. Remembered.
+
+    Raises:
+        BadInput: the config cannot take this image or number of classes.
+    """
+    with torch.device("meta"), _Blank():
+        net = build(config, image, num_classes)
+    return count(net, image)
+
+
+class _Blank(TorchFunctionMode):
+    """Leaves out the filling of tensors, which means nothing on the meta device and takes half of the time."""
+
+    FILLS = frozenset({"normal_", "uniform_", "constant_", "kaiming_uniform_", "trunc_normal_", "fill_", "zero_"})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in self.FILLS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,79 @@
+"""What every family shares: the ConvNet that holds a sequential network, and the rule for small inputs.
+
+A block comes here when a third family uses it in the identical form (docs/architecture.md, section 6).
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from sprat.errors import BadInput
+from sprat.image import ImageSpec
+
+
+class ConvNet(nn.Module):
+    """A network whose stages follow each other: stem, stages, head.
+
+    `features(x)` is a list of the maps after the stem and after each stage; `head` turns the last one into logits.
+
+    Args:
+        stem: (N, C, H, W) to the first feature map.
+        stages: each from the map before it to the next.
+        head: (N, C', H', W') to logits (N, num_classes).
+    """
+
+    def __init__(self, stem: nn.Module, stages: Sequence[nn.Module], head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stages = nn.ModuleList(stages)
+        self.head = head
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Feature maps after the stem and after each stage, each (N, C_i, H_i, W_i)."""
+        maps = [self.stem(x)]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, num_classes) of images x (N, C, H, W)."""
+        logits: Tensor = self.head(self.features(x)[-1])
+        return logits
+
+
+def pool_linear(in_channels: int, num_classes: int, dropout: float = 0.0) -> nn.Sequential:
+    """Global average pool, dropout where it is above 0, fully-connected layer: (N, C, H, W) to (N, num_classes)."""
+    layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    if dropout > 0:
+        layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers, nn.Linear(in_channels, num_classes))
+
+
+def fit_strides(strides: Sequence[int], image: ImageSpec, name: str, *, smallest: int = 4) -> tuple[int, ...]:
+    """The strides with the earliest ones set to 1, until the last map has at least `smallest` pixels a side.
+
+    ImageNet networks halve five times (224 to 7). On a 32x32 image that leaves 1x1, so the first halvings go: 32x32
+    keeps three of five, 8x8 keeps one. Images of 128 pixels and more keep the published strides.
+
+    Args:
+        strides: published strides in network order, each 1 or 2.
+        image: what the network will see.
+        name: family, for the message.
+
+    Raises:
+        BadInput: the image is smaller than `smallest` pixels.
+    """
+    side = min(image.height, image.width)
+    if side < smallest:
+        raise BadInput(f"{name} cannot take images of {image}: the shorter side needs at least {smallest} pixels")
+    keep = 0
+    while -(-side // 2 ** (keep + 1)) >= smallest:
+        keep += 1
+    drop = max(0, sum(stride == 2 for stride in strides) - keep)
+    fitted = []
+    for stride in strides:
+        if stride == 2 and drop > 0:
+            drop -= 1
+            stride = 1
+        fitted.append(stride)
+    return tuple(fitted)

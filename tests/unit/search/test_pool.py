@@ -1,0 +1,66 @@
+"""The pool of candidates and how `models` selects from it."""
+
+import pytest
+
+from sprat.errors import UnknownName
+from sprat.search.pool import pool, select
+from sprat.zoo import all_presets, family_of, get_preset
+
+
+def test_the_pool_has_fine_steps_of_each_family() -> None:
+    families = [family_of(config).name for config in pool().values()]
+    assert families.count("mobilenet_v1") == 14
+    assert families.count("shufflenet_v1") == 20
+    assert families.count("squeezenet") == 14
+    assert {config.groups for name, config in pool().items() if name.startswith("shuffle")} == {1, 2, 3, 4, 8}
+
+
+def test_a_name_that_is_also_a_preset_means_the_same() -> None:
+    presets = all_presets()
+    shared = set(pool()) & set(presets)
+    assert len(shared) > 15
+    assert all(pool()[name] == presets[name] for name in shared)
+
+
+def test_names_are_distinct_values() -> None:
+    assert len(set(pool().values())) == len(pool())
+
+
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        (["mobilenet_v1_0.25"], {"mobilenet_v1_0.25"}),
+        (["mobilenet_v1_0.1875"], {"mobilenet_v1_0.1875"}),
+        (["squeezenet_1.0"], {"squeezenet_1.0"}),  # a preset that is not in the pool
+        (["squeezenet_1.0*"], {"squeezenet_1.0", "squeezenet_1.0_simple_bypass", "squeezenet_1.0_complex_bypass"}),
+        (["shufflenet*g4", "mobilenet_v1_0.5"], {"shufflenet_v1_1.0_g4", "mobilenet_v1_0.5"}),
+    ],
+)
+def test_select(models: list[str], names: set[str]) -> None:
+    assert set(select(models)) == names
+
+
+def test_a_family_means_its_candidates() -> None:
+    assert set(select(["squeezenet"])) == {name for name in pool() if name.startswith("squeezenet")}
+
+
+def test_nothing_asked_means_everything() -> None:
+    assert select(None) == pool()
+
+
+def test_a_selected_preset_is_the_presets_config() -> None:
+    assert select(["squeezenet_1.1"])["squeezenet_1.1"] == get_preset("squeezenet_1.1")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "near"),
+    [("mobilenet_0.25", "mobilenet_v1_0.25"), ("shuflenet_v1", "shufflenet_v1"), ("squeezenett*", "squeezenet")],
+)
+def test_an_unknown_name_offers_the_nearest(wanted: str, near: str) -> None:
+    with pytest.raises(UnknownName, match=f"did you mean .*{near}"):
+        select([wanted])
+
+
+def test_a_name_near_nothing_says_where_the_list_is() -> None:
+    with pytest.raises(UnknownName, match="sprat zoo"):
+        select(["qqqqqqqq"])
