@@ -129,7 +129,7 @@ def _data(folder: Path, classes: tuple[str, ...], rng: np.random.Generator) -> d
 
 def _layers(folder: Path, file_bytes: int, rng: np.random.Generator) -> list[dict[str, Any]]:
     layers, channels, side = [], 3, 32
-    plan = [("conv2d", 3, 16, 1)]
+    plan = [("conv", 3, 16, 1)]
     for out, stride in (
         (32, 1),
         (64, 2),
@@ -145,7 +145,7 @@ def _layers(folder: Path, file_bytes: int, rng: np.random.Generator) -> list[dic
         (512, 2),
         (512, 1),
     ):
-        plan += [("depthwise", 3, 0, stride), ("conv2d", 1, out, 1)]
+        plan += [("depthwise", 3, 0, stride), ("pointwise", 1, out, 1)]
     for index, (kind, kernel, out, stride) in enumerate(plan):
         side, before = math.ceil(side / stride), side
         wide = out or channels

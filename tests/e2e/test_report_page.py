@@ -1,12 +1,12 @@
 """The report in a real browser."""
 
+import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report_fixture import make_run
 
 from sprat import report
 
@@ -35,7 +35,12 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report.write(make_run(tmp_path_factory.mktemp("report") / "run"))
+    spec = importlib.util.spec_from_file_location("report_fixture", Path(__file__).parents[1] / "report_fixture.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return report.write(module.make_run(tmp_path_factory.mktemp("report") / "run"))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +98,8 @@ def test_no_text_of_a_chart_is_cut_off(browser: Any, page_file: Path, size: str)
           const frame = chart.getBoundingClientRect();
           return [...chart.querySelectorAll("text")].filter((text) => {
             const box = text.getBoundingClientRect();
-            return box.left < frame.left - 2 || box.right > frame.right + 2 || box.top < frame.top - 3 || box.bottom > frame.bottom + 3;
+            return box.left < frame.left - 2 || box.right > frame.right + 2
+              || box.top < frame.top - 3 || box.bottom > frame.bottom + 3;
           }).map((text) => text.textContent);
         })"""
     )
@@ -119,7 +125,7 @@ def test_complete_without_javascript(browser: Any, page_file: Path) -> None:
     assert page.locator("section").count() == 14
     assert page.locator("svg.chart").count() == 7
     assert page.locator(".mark > title").count() > 100
-    assert page.locator("#layers tbody tr").count() == 28
+    assert page.locator("#layers .sort tbody tr").count() == 28
     page.context.close()
 
 
@@ -127,7 +133,7 @@ def test_layer_table_sorts(browser: Any, page_file: Path) -> None:
     page, troubles = opened(browser, page_file, "wide")
 
     def macs() -> list[int]:
-        cells = page.locator("#layers tbody tr td:nth-child(6)")
+        cells = page.locator("#layers .sort tbody tr td:nth-child(6)")
         return [int(cell.get_attribute("data-v")) for cell in cells.all()]
 
     before = macs()

@@ -6,7 +6,9 @@ SUMMED = ("params", "macs", "bytes")
 
 
 def cost_facts(layers: list[dict[str, Any]] | None, compressed: dict[str, Any] | None) -> dict[str, Any]:
-    """Layers with their total; compression steps, each with its change; tensors with their total and the container.
+    """Layers with their total, and by kind; compression steps, each with its change; tensors with their total.
+
+    The sums by kind follow MobileNets (arXiv:1704.04861), table 2.
 
     Args:
         layers: contract of layers.json.
@@ -17,9 +19,21 @@ def cost_facts(layers: list[dict[str, Any]] | None, compressed: dict[str, Any] |
     return {
         "layers": rows,
         "total": total,
-        "steps": _step_facts(compressed["steps"]) if compressed else [],
+        "kinds": _kind_facts(rows),
+        "steps": _step_facts(compressed["steps"]) if compressed is not None else [],
         "tensors": _tensor_facts(compressed) if compressed and compressed.get("tensors") else None,
     }
+
+
+def _kind_facts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sums over the layers of each kind, most macs first."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        kind = kinds.setdefault(row["kind"], {"kind": row["kind"], "num": 0, **dict.fromkeys(SUMMED, 0)})
+        kind["num"] += 1
+        for key in SUMMED:
+            kind[key] += row[key]
+    return sorted(kinds.values(), key=lambda kind: -kind["macs"])
 
 
 def _step_facts(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:

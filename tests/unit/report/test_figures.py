@@ -43,6 +43,10 @@ def test_figures_equal_those_recomputed_another_way(run_folder: Path) -> None:
     assert sum(known["latency"]["counts"]) + known["latency"]["above"] == len(samples)
     for key in ("params", "macs", "bytes"):
         assert known["total"][key] == sum(layer[key] for layer in layers)
+        assert {row["kind"]: row[key] for row in known["kinds"]} == {
+            kind: sum(layer[key] for layer in layers if layer["kind"] == kind)
+            for kind in ("conv", "pointwise", "depthwise", "linear")
+        }
     assert [step["bytes"] for step in known["steps"]] == [step["bytes"] for step in steps]
     assert known["steps"][-1]["times_smaller"] == steps[0]["bytes"] / len(content)
     assert known["tensors"]["all_bytes"] == len(content)
@@ -129,5 +133,5 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_is_a_kind_error(run_folder: Path, name: str, content: str) -> None:
     (run_folder / name).write_text(content)
-    with pytest.raises(BadInput, match="asked|not valid JSON"):
+    with pytest.raises(BadInput, match=r"asked|not valid JSON"):
         facts(run_folder)
