@@ -20,7 +20,6 @@ PACKAGES = (
     "onnxscript",
     "onnxruntime",
     "pyarrow",
-    "scikit-learn",
 )
 
 

@@ -9,11 +9,7 @@ from typing import Any
 from sprat.bench import cpu_name, load_average
 from sprat.conditions import free_memory_bytes, versions
 
-_EXTRAS = {
-    "export": ("onnx", "onnxscript", "onnxruntime"),
-    "parquet": ("pyarrow",),
-    "demo": ("sklearn",),
-}
+_EXTRAS = {"parquet": ("pyarrow",)}
 
 
 def examine() -> dict[str, Any]:

@@ -21,11 +21,11 @@ from sprat.preprocess import Preprocess
 from sprat.recipes import Schedule, schedule_for
 from sprat.request import Request
 from sprat.search import Candidate, pick
-from sprat.zoo import build, config_from_dict
+from sprat.zoo import build, config_from_dict, family_of
 
 SIDES = (64, 96, 128)  # tried for photos, where the user names no size
 NATIVE_SIDE = 64  # images up to this side are taken as they are
-IMAGES_PER_TRAINING = 600_000  # a small network wants to see about so many before a larger one pays
+IMAGES_PER_TRAINING = 400_000  # a small network wants to see about so many before a larger one pays
 ASSUMED_MACS_PER_S = 12e9  # training speed of two CPU cores, forward macs of separable networks; used without minutes
 ASSUMED_SECONDS = 1200.0
 RESERVE_S = 45.0  # of --minutes for export, verification and the report
@@ -105,6 +105,7 @@ def plan(
     schedule = schedule_for(
         num_train,
         chosen.image,
+        family=family_of(chosen.config).name,
         epochs=request.epochs,
         seconds=None if seconds is None else max(4.0, seconds - min(RESERVE_S, 0.4 * seconds)),
         memory_batch=max(8, memory_batch),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import BadArtifact
-from sprat.export.extra import import_extra
+from sprat.export.needed import import_late
 from sprat.export.fresh import fresh_command, fresh_environment
 
 
@@ -20,7 +20,7 @@ def measure_fresh(module: str, path: Path, *numbers: int) -> dict[str, Any]:
         BadInput: onnxruntime is not installed.
         BadArtifact: the process failed; with what it said.
     """
-    import_extra("onnxruntime")
+    import_late("onnxruntime")
     command = fresh_command(module, str(path), *map(str, numbers))
     done = subprocess.run(command, capture_output=True, text=True, env=fresh_environment(), check=False)
     if done.returncode != 0:

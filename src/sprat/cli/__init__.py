@@ -7,12 +7,13 @@ the budget. The library is imported inside the commands, so that `--help` is ins
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from sprat import __version__
 from sprat.cli import doctor, evaluate, fit, inspect, predict, report
 from sprat.errors import SpratError
+
+STOPPED = 130  # exit code after Ctrl-C, as shells have it
 
 app = typer.Typer(
     name="sprat",
@@ -50,15 +51,19 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = app(arguments, standalone_mode=False)
     except SpratError as error:
-        typer.echo(f"sprat: {error}", err=True)
-        sys.exit(error.exit_code)
-    except click.exceptions.Abort:
-        typer.echo("sprat: stopped; the same command goes on from here", err=True)
-        sys.exit(130)
-    except KeyboardInterrupt:
-        typer.echo("sprat: stopped; the same command goes on from here", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        code = _say(str(error), error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        code = STOPPED
+    except typer.TyperException as error:  # wrong usage; typer has its own, click's classes are not among its bases
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context is not None else ""
+        text = " ".join(error.format_message().split())
+        code = _say(text + hint, error.exit_code) if text else error.exit_code  # without text it has shown the help
+    if code == STOPPED:
+        _say("stopped; the same command goes on from here", STOPPED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(text: str, code: int) -> int:
+    typer.echo(f"sprat: {text}", err=True)
+    return code

@@ -1,34 +1,25 @@
-"""digits: scikit-learn's 1,797 handwritten digits, inside that package; no download."""
+"""digits: 1,797 handwritten digits, the embedded default; no download and no further package."""
+
+from importlib.resources import files
 
 import numpy as np
 
 from sprat.data.source import Item, Listing, Pixels, dataset
-from sprat.errors import BadInput
 
 
-@dataset(
-    "digits",
-    understands="`digits` (the handwritten digits inside scikit-learn)",
-    recognises=lambda source: source == "digits",
-)
+@dataset("digits", understands="`digits` (1,797 handwritten digits, inside sprat)", recognises=lambda source: source == "digits")
 def read_digits(_source: str) -> Listing:
-    """1,797 grey images 8x8 of 10 classes.
+    """1,797 grey images 8x8 of 10 classes, equal to scikit-learn's `load_digits` with values 0..16 scaled to 0..255.
 
-    Source: UCI Optical Recognition of Handwritten Digits, test part; values 0..16 are scaled to 0..255.
-
-    Raises:
-        BadInput: scikit-learn is not installed.
+    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, test
+    part, CC BY 4.0. The file holds the values 0..16 as uint8 and the labels.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise BadInput(
-            "data 'digits' lies inside scikit-learn, which is not installed; pip install 'sprat[demo]'"
-        ) from None
-    bunch = load_digits()
-    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, :, :, None]
+    with files("sprat.data").joinpath("embedded/digits.npz").open("rb") as stream:
+        content = np.load(stream, allow_pickle=False)
+        values, labels = content["images"], content["labels"]
+    images = np.rint(values * (255 / 16)).astype(np.uint8)[:, :, :, None]
     items = tuple(
         Item(f"{index:04d}", int(label), None, Pixels(image))
-        for index, (image, label) in enumerate(zip(images, bunch.target, strict=True))
+        for index, (image, label) in enumerate(zip(images, labels, strict=True))
     )
     return Listing("digits", items, classes=tuple(str(digit) for digit in range(10)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sprat
 from sprat.atomic import write_atomic
 from sprat.errors import BadInput
-from sprat.export.extra import import_extra
+from sprat.export.needed import import_late
 from sprat.export.onnx_graph import IR_VERSION, OPSET, network_graph
 from sprat.export.onnx_input import preprocess_nodes
 from sprat.export.session import INPUT, OUTPUT
@@ -36,10 +36,10 @@ def to_onnx(
 
     Raises:
         BadInput: the network gives another number of logits than there are classes, or PyTorch cannot export it, or the
-            extra sprat[export] is not installed.
+            onnx and onnxscript are not installed.
     """
-    onnx = import_extra("onnx")
-    helper, float32, uint8 = import_extra("onnx.helper"), onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
+    onnx = import_late("onnx")
+    helper, float32, uint8 = import_late("onnx.helper"), onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
     shape = (preprocess.channels, preprocess.height, preprocess.width)
     network = network_graph(net, shape, "pixels", "logits")
     logits = [d.dim_value for d in network.output[0].type.tensor_type.shape.dim]

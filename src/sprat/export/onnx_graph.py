@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sprat.errors import BadInput
-from sprat.export.extra import import_extra
+from sprat.export.needed import import_late
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,12 +32,12 @@ def network_graph(net: "nn.Module", shape: tuple[int, int, int], source: str, ta
         target: name of the output.
 
     Raises:
-        BadInput: PyTorch cannot export the network; or the extra sprat[export] is not installed.
+        BadInput: PyTorch cannot export the network; or onnx and onnxscript are not installed.
     """
     import torch
 
     for name in ("onnx", "onnxscript"):
-        import_extra(name)
+        import_late(name)
     twin = copy.deepcopy(net).eval().to(device="cpu", dtype=torch.float32)
     for parameter in twin.parameters():
         parameter.data = parameter.data.contiguous()  # whatever memory format it was trained in
@@ -72,7 +72,7 @@ def gather_shuffles(graph: Any) -> int:
     A shuffle by g arrives as Reshape (N, g, C/g, H, W), Transpose, Reshape (N, C, H, W): a 5-D tensor that many
     converters refuse. As a Gather with constant indices it is one copy (ASKS 23).
     """
-    helper, numpy_helper = import_extra("onnx.helper"), import_extra("onnx.numpy_helper")
+    helper, numpy_helper = import_late("onnx.helper"), import_late("onnx.numpy_helper")
     shapes = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     uses = Counter(name for node in graph.node for name in node.input)
     uses.update(output.name for output in graph.output)
@@ -123,7 +123,7 @@ def explicit_pools(graph: Any) -> int:
     ceil_mode is an option that runtimes read differently (ASKS 26). The sizes are known, so the extra row that rounding
     up asks for is a number; padding counts as minus infinity.
     """
-    helper = import_extra("onnx.helper")
+    helper = import_late("onnx.helper")
     sizes = {
         v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
         for v in [*graph.value_info, *graph.input, *graph.output]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sprat.export.extra import import_extra
+from sprat.export.needed import import_late
 from sprat.preprocess import Preprocess
 
 
@@ -19,7 +19,7 @@ def preprocess_nodes(preprocess: Preprocess, source: str, target: str) -> tuple[
 
     An image that has the network's size already takes the short branch of an If, without any multiplication.
     """
-    helper = import_extra("onnx.helper")
+    helper = import_late("onnx.helper")
     node, tensors = helper.make_node, _Constants()
     height, width = preprocess.height, preprocess.width
     mean, std = (np.array(v, np.float64).reshape(1, -1, 1, 1) for v in (preprocess.mean, preprocess.std))
@@ -52,22 +52,22 @@ class _Constants:
         self.values: list[Any] = []
 
     def add(self, name: str, value: np.ndarray[Any, Any]) -> str:
-        self.values.append(import_extra("onnx.numpy_helper").from_array(value, name))
+        self.values.append(import_late("onnx.numpy_helper").from_array(value, name))
         return name
 
 
 def _dtype(name: str) -> int:
-    return int(getattr(import_extra("onnx").TensorProto, name))
+    return int(getattr(import_late("onnx").TensorProto, name))
 
 
 def _branch(name: str, nodes: list[Any], output: str, preprocess: Preprocess) -> Any:
-    helper = import_extra("onnx.helper")
+    helper = import_late("onnx.helper")
     shape = ["N", preprocess.channels, preprocess.height, preprocess.width]
     return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(output, _dtype("FLOAT"), shape)])
 
 
 def _same_size(source: str, preprocess: Preprocess) -> Any:
-    node = import_extra("onnx.helper").make_node
+    node = import_late("onnx.helper").make_node
     nodes = [
         node("Transpose", [source], ["same_nchw"], perm=[0, 3, 1, 2]),
         node("Cast", ["same_nchw"], ["same_pixels"], to=_dtype("FLOAT")),
@@ -76,7 +76,7 @@ def _same_size(source: str, preprocess: Preprocess) -> Any:
 
 
 def _resized(source: str, preprocess: Preprocess, tensors: _Constants) -> Any:
-    node = import_extra("onnx.helper").make_node
+    node = import_late("onnx.helper").make_node
     tensors.add("pre_rows", np.array([0, 0, -1], np.int64))
     tensors.add("pre_columns", np.array([0, preprocess.height, -1, preprocess.channels], np.int64))
     for name, value in (("pre_zero", 0), ("pre_one", 1), ("pre_half", 0.5)):
@@ -104,7 +104,7 @@ def _weights(side: str, axis: int, size: int, source: str, tensors: _Constants) 
     With scale = n / size, the weight of pixel j is max(0, 1 - |j - scale * (i + 1/2) + 1/2| / max(scale, 1)), over
     the sum of its row.
     """
-    node = import_extra("onnx.helper").make_node
+    node = import_late("onnx.helper").make_node
     outputs = tensors.add(f"pre_{side}_outputs", (np.arange(size, dtype=np.float32) + np.float32(0.5))[:, None])
     count = tensors.add(f"pre_{side}_size", np.array(size, np.float32))
     return [

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sprat.errors import BadArtifact
-from sprat.export.extra import import_extra
+from sprat.export.needed import import_late
 
 INPUT, OUTPUT = "image", "probabilities"
 
@@ -16,7 +16,7 @@ def open_session(path: Path, *, threads: int = 1) -> Any:
         BadArtifact: ONNX Runtime cannot open the file, or it does not have sprat's input and output.
         BadInput: onnxruntime is not installed.
     """
-    runtime = import_extra("onnxruntime")
+    runtime = import_late("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

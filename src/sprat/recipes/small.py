@@ -9,6 +9,7 @@ from sprat.recipe import Augment, Recipe
 PHASES = ("train", "prune", "share", "tune")
 _SHARE_OF_EPOCHS = {"train": 1.0, "prune": 0.10, "share": 0.20, "tune": 0.06}
 _SHARE_OF_TIME = {"train": 0.76, "prune": 0.07, "share": 0.13, "tune": 0.04}
+_LR_FACTOR = {"shufflenet_v1": 0.25}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +36,21 @@ class Schedule:
 
 
 def schedule_for(
-    num_train: int, image: ImageSpec, *, epochs: int | None, seconds: float | None, memory_batch: int, seed: int
+    num_train: int,
+    image: ImageSpec,
+    *,
+    family: str,
+    epochs: int | None,
+    seconds: float | None,
+    memory_batch: int,
+    seed: int,
 ) -> Schedule:
     """How long and how to train for a data set of this size.
 
     Args:
         num_train: training images.
         image: what the network sees; grey images are not mirrored (digits and letters must not be).
+        family: of the network; ShuffleNet's published initialisation wants smaller steps.
         epochs: passes over the training split; None chooses about 800,000 images in all, 25 to 120 passes.
         seconds: for all phases together; None goes by epochs.
         memory_batch: the largest batch that fits into memory.
@@ -60,7 +69,7 @@ def schedule_for(
     steps = chosen * max(1, num_train // batch_size)
     train = Recipe(
         epochs=float(chosen),
-        lr=0.4,
+        lr=0.4 * _LR_FACTOR.get(family, 1.0),
         batch_size=128,
         ema=1 - 1 / max(8.0, min(500.0, 0.03 * steps)),
         augment=augment,

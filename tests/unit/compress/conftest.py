@@ -11,7 +11,6 @@ from sprat.zoo import build, config_from_dict
 
 @pytest.fixture(scope="session")
 def digits():
-    pytest.importorskip("sklearn")
     return open_collection("digits").load(ImageSpec(1, 8, 8))
 
 

@@ -1,12 +1,9 @@
 """sprat.data.digits: the embedded default data."""
 
-import sys
-
 import numpy as np
 import pytest
 
 from sprat.data import open_collection
-from sprat.errors import BadInput
 from sprat.image import ImageSpec
 
 
@@ -23,10 +20,3 @@ def test_digits_are_scikit_learns_scaled_to_bytes() -> None:
         assert (split.labels == bunch.target[rows]).all()
     assert sum(map(len, (data.train, data.val, data.test))) == 1797
     assert len(data.val) == pytest.approx(180, abs=5)
-
-
-def test_missing_scikit_learn_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(BadInput, match=r"sprat\[demo\]"):
-        open_collection("digits")

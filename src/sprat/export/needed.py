@@ -1,4 +1,4 @@
-"""Packages of the optional extra sprat[export], imported when they are first needed."""
+"""Packages of the export, imported when they are first needed: they take seconds."""
 
 import importlib
 from types import ModuleType
@@ -6,8 +6,8 @@ from types import ModuleType
 from sprat.errors import BadInput
 
 
-def import_extra(name: str) -> ModuleType:
-    """A module of the extra sprat[export]: onnx, onnxscript or onnxruntime.
+def import_late(name: str) -> ModuleType:
+    """The module onnx, onnxscript or onnxruntime, or a part of one.
 
     Raises:
         BadInput: it is not installed; the message says what to install.
@@ -17,5 +17,5 @@ def import_extra(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or name
         raise BadInput(
-            f"this needs the package {missing}, which is not installed: pip install 'sprat[export]'"
+            f"this needs the package {missing}, which comes with sprat but is not installed: pip install {missing}"
         ) from None
