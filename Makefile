@@ -21,10 +21,10 @@ demo: setup
 	$(BIN)/sprat fit digits --max-size 20KB --out runs/demo
 
 test: check
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 quick: setup
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 check: setup
 	scripts/check $(BIN)

@@ -1,6 +1,6 @@
 """How long `sprat --help` takes, in a fresh process: median and slowest of several, beside Python's own start.
 
-    python benchmarks/startup.py [--rounds 11]
+python benchmarks/startup.py [--rounds 11]
 """
 
 import argparse

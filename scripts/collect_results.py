@@ -10,14 +10,38 @@ import json
 import sys
 from pathlib import Path
 
-FIELDS = (
-    "run data budget minutes epochs seed model image params macs size_bytes test_accuracy standard_error num_test "
-    "float_accuracy onnx_agreement latency_ms seconds device threads cpu python torch onnxruntime"
-).split()
+FIELDS = [
+    "run",
+    "data",
+    "budget",
+    "minutes",
+    "epochs",
+    "seed",
+    "model",
+    "image",
+    "params",
+    "macs",
+    "size_bytes",
+    "test_accuracy",
+    "standard_error",
+    "num_test",
+    "float_accuracy",
+    "onnx_agreement",
+    "latency_ms",
+    "seconds",
+    "device",
+    "threads",
+    "cpu",
+    "python",
+    "torch",
+    "onnxruntime",
+]
 
 
 def row_of(folder: Path) -> dict[str, object]:
-    spec, result, latency = (json.loads((folder / name).read_text()) for name in ("spec.json", "result.json", "latency.json"))
+    spec, result, latency = (
+        json.loads((folder / name).read_text()) for name in ("spec.json", "result.json", "latency.json")
+    )
     request = spec["request"]
     return {
         "run": folder.name,

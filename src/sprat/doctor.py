@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from sprat.bench import cpu_name, load_average
-from sprat.conditions import free_memory_bytes, versions
+from sprat.conditions import memory_bytes, versions
 
 _EXTRAS = {"parquet": ("pyarrow",)}
 
@@ -33,7 +33,7 @@ def examine() -> dict[str, Any]:
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
             "load average": load_average(),
         },
-        "memory": {"free for training": f"{free_memory_bytes(torch.device('cpu')):,} bytes"},
+        "memory": {"in all": f"{memory_bytes(torch.device('cpu')):,} bytes"},
         "extras": extras,
         "tools": {
             "chromium": shutil.which("chromium") or shutil.which("google-chrome") or "not found (only tests need it)"

@@ -5,7 +5,8 @@ SpratError
 ├── BadInput         data, options or a file that cannot be used as given
 ├── BudgetExceeded   no candidate, or not the finished file, fits the budget
 ├── BadArtifact      a .sprat or .onnx file that is damaged, hostile or does not agree with its original
-└── RunConflict      a run folder that already holds a different request
+├── RunConflict      a run folder that already holds a different request
+└── Stuck            training that does not learn (in sprat.train)
 
 Each message has three parts: what was asked, what was seen, what to do.
 """

@@ -6,6 +6,7 @@
 Each step hands the next a value and leaves a file in the run folder, so the same command goes on where it stopped.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ def fit(
     image: int | None = None,
     minutes: float | None = None,
     epochs: int | None = None,
-    model: Sequence[str] = (),
+    model: str | Sequence[str] = (),
     seed: int = 0,
     out: str | Path = "runs/fit",
     watcher: Watcher | None = None,
@@ -69,7 +70,13 @@ def fit(
     """
     budget = Budget.parse(size=max_size, macs=max_macs, params=max_params, memory=max_memory, latency=max_latency)
     request = Request(
-        data=str(data), budget=budget, image=image, minutes=minutes, epochs=epochs, models=tuple(model), seed=seed
+        data=data if isinstance(data, str) else os.path.join(".", data),
+        budget=budget,
+        image=image,
+        minutes=minutes,
+        epochs=epochs,
+        models=(model,) if isinstance(model, str) else tuple(model),
+        seed=seed,
     )
     return run_job(request, Run(Path(out)), watcher or Silent(), command)
 
@@ -86,10 +93,13 @@ def run_job(request: Request, run: Run, watch: Watcher, command: str = "") -> di
     started = time.monotonic()
     with run.lock():
         run.claim(request.to_dict(), steps.conditions(command))
-        if run.has("report.html"):
-            watch.say("done", f"{run.path} is finished; its report is {run.path / 'report.html'}")
-            return dict(run.read_json("result.json"))
+        run.sweep()
+        finished = run.read_json("result.json")
+        if finished is not None:
+            watch.say("done", f"finished before; its report is {write_report(run.path)}")
+            return dict(finished)
         device = device_for()
+        steps.note_other_threads(run, watch)
 
         collection = steps.open_data(request, run, watch)
         planned = steps.plan_run(request, run, collection, device, started, watch)

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from sprat.bench import latency
-from sprat.conditions import free_memory_bytes
+from sprat.conditions import memory_bytes
 from sprat.cost import count
 from sprat.data import Collection
 from sprat.errors import BudgetExceeded
@@ -21,7 +22,7 @@ from sprat.preprocess import Preprocess
 from sprat.recipes import Schedule, schedule_for
 from sprat.request import Request
 from sprat.search import Candidate, pick
-from sprat.zoo import build, config_from_dict, family_of
+from sprat.zoo import build, config_from_dict
 
 SIDES = (64, 96, 128)  # tried for photos, where the user names no size
 NATIVE_SIDE = 64  # images up to this side are taken as they are
@@ -94,6 +95,7 @@ def plan(
         num_classes,
         budget,
         models=request.models or None,
+        names_bytes=len(zlib.compress("".join(collection.classes).encode())),
         max_train_macs=speed * train_s / min(IMAGES_PER_TRAINING, 120 * num_train),
     )
     chosen, candidates = ranked.chosen, list(ranked.candidates)
@@ -101,11 +103,11 @@ def plan(
         chosen, candidates = _fast_enough(candidates, budget.max_latency_ms, num_classes, say)
     network = build(chosen.config, chosen.image, num_classes)
     # Training holds each activation about three times: value, gradient, and what batch norm keeps.
-    memory_batch = int(0.4 * free_memory_bytes(device) / (12 * count(network, chosen.image).activations))
+    memory_batch = int(0.25 * memory_bytes(device) / (12 * count(network, chosen.image).activations))
     schedule = schedule_for(
         num_train,
         chosen.image,
-        family=family_of(chosen.config).name,
+        net=network,
         epochs=request.epochs,
         seconds=None if seconds is None else max(4.0, seconds - min(RESERVE_S, 0.4 * seconds)),
         memory_batch=max(8, memory_batch),
@@ -130,16 +132,19 @@ def _training_speed(image: ImageSpec, num_classes: int, device: torch.device) ->
     with torch.random.fork_rng(devices=[]):
         config = config_from_dict({"family": "mobilenet_v1", "width": 0.25})
         net = build(config, image, num_classes).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        x = torch.zeros(64, *image.shape, device=device).contiguous(memory_format=torch.channels_last)
-        times = []
-        for _ in range(6):
+        batch = max(2, min(64, 2**20 // (image.height * image.width)))
+        x = torch.zeros(batch, *image.shape, device=device).contiguous(memory_format=torch.channels_last)
+        times: list[float] = []
+        while len(times) < 6 and sum(times) < 3:
             start = time.perf_counter()
-            loss: torch.Tensor = nn.functional.cross_entropy(net(x), torch.zeros(64, dtype=torch.long, device=device))
+            loss: torch.Tensor = nn.functional.cross_entropy(
+                net(x), torch.zeros(batch, dtype=torch.long, device=device)
+            )
             loss.backward()  # type: ignore[no-untyped-call]
             if device.type == "cuda":
                 torch.cuda.synchronize()
             times.append(time.perf_counter() - start)
-    return 64 * count(net.cpu(), image).macs / min(times)
+    return batch * count(net.cpu(), image).macs / min(times)
 
 
 def _fast_enough(
@@ -157,14 +162,14 @@ def _fast_enough(
             continue
         measured[index] = _latency_of(candidate, num_classes)
         say(f"{candidate.name} at {candidate.image}: {measured[index]:.3g} ms on one thread (limit {limit_ms:g} ms)")
-        if measured[index] <= limit_ms:
+        if measured[index] <= 0.95 * limit_ms:
             break
         too_slow = min(too_slow, candidate.macs)
-    fitting = [index for index, value in measured.items() if value <= limit_ms]
+    fitting = [index for index, value in measured.items() if value <= 0.95 * limit_ms]
     noted = [
-        replace(candidate, latency_ms=measured.get(index), fits=candidate.fits and index in fitting)
-        if index in measured or not fitting
-        else candidate
+        replace(candidate, latency_ms=measured.get(index), fits=False)
+        if index in measured.keys() - set(fitting) or (index < min(fitting, default=0) and candidate.fits)
+        else replace(candidate, latency_ms=measured.get(index))
         for index, candidate in enumerate(candidates)
     ]
     if not fitting:

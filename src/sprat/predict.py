@@ -7,10 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from sprat.artifact import Manifest
+from sprat.cost import Cost
 from sprat.data import decode, open_collection
 from sprat.errors import BadInput
 from sprat.export import Predictor, load
+from sprat.image import ImageSpec
+from sprat.search.pick import price
 from sprat.watch import Watcher
+from sprat.zoo import config_from_dict
 
 SPLITS = ("train", "val", "test")
 _CHUNK = 256
@@ -39,6 +44,15 @@ def predict(
         shown = [{"class": predictor.classes[index], "probability": round(float(row[index]), 6)} for index in best]
         answers.append({"image": str(path), "top": shown})
     return answers, unread
+
+
+def cost_of(manifest: Manifest) -> Cost:
+    """Parameters, multiply-adds and memory of a file's network, counted anew from its architecture.
+
+    Raises:
+        BadInput, UnknownName: no network has that architecture.
+    """
+    return price(config_from_dict(manifest.architecture), ImageSpec(*manifest.image), len(manifest.classes))
 
 
 def score(file: Path, data: str, *, split: str, seed: int, watch: Watcher) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Run:
             BadInput: the file is not JSON.
         """
         try:
-            return json.loads((self.path / name).read_text())
+            return json.loads((self.path / name).read_text("utf-8"))
         except FileNotFoundError:
             return None
         except json.JSONDecodeError as error:
@@ -55,7 +55,7 @@ class Run:
     def read_lines(self, name: str) -> list[dict[str, Any]]:
         """The objects of a .jsonl file of the folder; empty where it does not exist."""
         path = self.path / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
 
     def claim(self, request: dict[str, Any], conditions: dict[str, Any]) -> None:
         """Make this folder the one of `request`: write spec.json, or check that it already holds the same request.
@@ -97,15 +97,23 @@ class Run:
 
         Raises:
             RunConflict: another process is working on this folder.
+            BadInput: it cannot be made or written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as stream:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            stream = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise BadInput(f"{self.path} cannot be a run folder ({error.strerror}); give another --out") from None
+        with stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RunConflict(
                     f"{self.path} is in use by another process; wait for it or give another --out"
                 ) from None
-            for leftover in self.path.rglob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
             yield
+
+    def sweep(self) -> None:
+        """Delete what a killed process left half-written under another name; only after `claim`."""
+        for leftover in self.path.rglob(".*.tmp"):
+            leftover.unlink(missing_ok=True)

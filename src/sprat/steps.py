@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from sprat import artifact
@@ -35,6 +36,8 @@ from sprat.units import format_bytes, format_count, format_duration
 from sprat.watch import Watcher
 from sprat.zoo import build, config_to_dict
 
+SCORE_BYTES = 8  # by which the deflated header may grow with another score
+
 
 def conditions(command: str) -> dict[str, Any]:
     """Under which circumstances the run was begun: command, versions, device, threads, platform."""
@@ -45,6 +48,13 @@ def conditions(command: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
     }
+
+
+def note_other_threads(run: Run, watch: Watcher) -> None:
+    """Say so where a run goes on with another number of threads than it began with: sums are then added otherwise."""
+    begun, now = run.read_json("spec.json")["threads"], torch.get_num_threads()
+    if begun != now:
+        watch.say("note", f"begun with {begun} threads, going on with {now}: the result will differ in its last bits")
 
 
 def open_data(request: Request, run: Run, watch: Watcher) -> Collection:
@@ -100,11 +110,8 @@ def load_data(collection: Collection, planned: Planned, run: Run, watch: Watcher
     """The images at the network's size, cached in the run folder, and the preprocessing their pixels call for."""
     image = planned.candidate.image
     dataset = collection.load(image, run.path / "cache", _bar(watch, "data"))
-    sample = dataset.train.images[:: max(1, len(dataset.train.labels) // 5000)].astype(np.float64)
-    mean, std = sample.mean((0, 1, 2)), sample.std((0, 1, 2)).clip(1.0)
-    # Few digits: the values travel in the file's header.
-    rounded = [tuple(round(float(value), 1) for value in values) for values in (mean, std)]
-    return dataset, Preprocess(image.channels, image.height, image.width, rounded[0], rounded[1])
+    mean, std = _pixel_statistics(dataset.train.images)
+    return dataset, Preprocess(image.channels, image.height, image.width, mean, std)
 
 
 def phase_of(run: Run, dataset: Dataset, preprocess: Preprocess, device: torch.device, watch: Watcher) -> Phase:
@@ -115,9 +122,8 @@ def phase_of(run: Run, dataset: Dataset, preprocess: Preprocess, device: torch.d
         epochs[name] = history
         run.write_lines("metrics.jsonl", [{"phase": key, **entry} for key, lines in epochs.items() for entry in lines])
         last = history[-1]
-        if last["epochs"] > 0:
-            text = f"epoch {last['epoch']}  val top-1 {last['val_accuracy']:.4f}  loss {last['loss']:.3f}"
-            watch.progress(name, min(1.0, last["epoch"] / last["epochs"]), text)
+        text = f"epoch {last['epoch']}  val top-1 {last['val_accuracy']:.4f}  loss {last['loss']:.3f}"
+        watch.progress(name, min(1.0, last["epoch"] / last["epochs"]), text)
 
     def on_step(name: str, step: Step) -> None:
         text = (
@@ -157,8 +163,8 @@ def train_network(phase: Phase, planned: Planned, watch: Watcher) -> nn.Module:
                     "remedy": f"learning rate {recipe.lr:g} divided by 8, clipped gradients",
                 }
             ]
+            run.remove("checkpoint.safetensors")  # first: a kill between the two lines repeats the first try
             run.write_json("remedies.json", applied)
-            run.remove("checkpoint.safetensors")
             watch.say("train", f"{stuck}; starting over once with {applied[0]['remedy']}")
             continue
         break
@@ -190,15 +196,16 @@ def compress_network(
         return evaluate(net, dataset.val, preprocess, device).accuracy
 
     def finetune(net: nn.Module, name: str) -> nn.Module:
-        seconds = None if schedule.seconds is None else schedule.seconds[name]
-        return phase.train(name, net, schedule.recipes[name], seconds=seconds, teacher=teacher, frozen_norm=True)
+        kind = name.removesuffix("-again")
+        seconds = None if schedule.seconds is None else schedule.seconds[kind]
+        return phase.train(name, net, schedule.recipes[kind], seconds=seconds, teacher=teacher, frozen_norm=True)
 
     compressed = compress(
         copy.deepcopy(trained),
         max_bytes=budget.max_bytes,
         importance=lambda net: row_importance(net, dataset.train, preprocess, device),
         finetune=finetune,
-        file_bytes=lambda net: len(pack(_scored(manifest, 0.0), state_of(net))),
+        file_bytes=lambda net: len(pack(_scored(manifest, 0.9876), state_of(net))) + SCORE_BYTES,
         accuracy=accuracy,
     )
     for step in compressed.steps[1:]:
@@ -290,7 +297,7 @@ def result_of(
         "onnx_agreement": verified.agreement.agreement,
         "onnx_bytes": (run.path / "model.onnx").stat().st_size,
         "float32_bytes": steps[0]["bytes"],
-        "epochs": len(history),
+        "num_epochs": len(history),
         "seed": request.seed,
         "seconds": round(seconds, 1),
         "warnings": warnings,
@@ -326,8 +333,20 @@ def _layers(cost: Cost, tensors: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows + others
 
 
+def _pixel_statistics(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over all pixels, to one decimal: they travel in the file's header."""
+    counts = np.zeros((images.shape[3], 256))
+    for start in range(0, len(images), 256):
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(images[start : start + 256, ..., channel].ravel(), minlength=256)
+    values, weights = np.arange(256), counts / counts.sum(1, keepdims=True)
+    mean = weights @ values
+    std = np.sqrt(np.maximum((weights * (values - mean[:, None]) ** 2).sum(1), 1.0))
+    return tuple(round(float(value), 1) for value in mean), tuple(round(float(value), 1) for value in std)
+
+
 def _scored(manifest: Manifest, val_accuracy: float) -> Manifest:
-    """The manifest with its score, always of the same length in the file."""
+    """The manifest with its score."""
     return dataclasses.replace(manifest, scores={"val_top1": round(val_accuracy, 4)})
 
 

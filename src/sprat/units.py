@@ -33,7 +33,7 @@ def parse_bytes(text: str | int | float) -> int:
     Raises:
         BadInput: not a positive quantity of bytes.
     """
-    value = int(_parse(text, _BYTES, "size", "500KB, 0.5MB or 64KiB"))
+    value = round(_parse(text, _BYTES, "size", "500KB, 0.5MB or 64KiB"))
     if value < 1:
         raise BadInput(f"size {text!r} is less than one byte; write it like 500KB")
     return value
@@ -45,7 +45,7 @@ def parse_count(text: str | int | float) -> int:
     Raises:
         BadInput: not a positive count.
     """
-    value = int(_parse(text, _COUNT, "count", "200k, 40M or 1.5G"))
+    value = round(_parse(text, _COUNT, "count", "200k, 40M or 1.5G"))
     if value < 1:
         raise BadInput(f"count {text!r} is less than one; write it like 200k")
     return value

@@ -66,6 +66,7 @@ class Fitted:
 
     folder: Path
     said: Said
+    command: tuple[str, ...] = FIT
 
     @property
     def run(self) -> Path:

@@ -224,6 +224,16 @@ def test_an_infeasible_budget_names_one_that_is_feasible(cli, tmp_path, limits):
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(reason="a run folder keeps its request even where nothing was planned yet", strict=True)
+def test_after_an_infeasible_budget_the_folder_takes_another(cli, tmp_path):
+    """The advice in the message is to be followed with the same --out."""
+    common = ("fit", "digits", "--model", "mobilenet_v1_0.125", "--out", "run")
+    assert cli(*common, "--max-size", "1KB", cwd=tmp_path).code == 3
+    said = cli(*common, "--max-size", "2KB", cwd=tmp_path)
+    assert said.code == 3, said.err
+
+
+@pytest.mark.slow
 def test_a_dry_run_prints_the_plan_and_leaves_nothing(cli, tmp_path):
     said = cli(
         "fit", "digits", "--max-size", "20KB", "--model", "mobilenet*", "--model", "squeezenet_1.1_bn_0.25",

@@ -17,7 +17,6 @@ from sprat import artifact, report
 
 pytestmark = pytest.mark.slow
 
-FIT = ("fit", "photos", "--max-size", "30KB", "--epochs", "4", "--model", "mobilenet_v1_0.125", "--out", "run")
 PROMISED = {
     "model", "size_bytes", "sha256", "fits", "test_accuracy", "float_accuracy", "num_test", "latency_ms", "macs",
     "params", "onnx_agreement", "seconds",
@@ -172,6 +171,9 @@ def test_inspect_accounts_for_every_byte(fitted, cli):
     assert payload + seen["container_bytes"] == seen["size_bytes"] == len(shipped.read_bytes())
     assert seen["container_bytes"] == artifact.container_bytes(shipped)
     assert seen["manifest"]["classes"] == CLASSES
+    result = read(fitted.run / "result.json")
+    assert sum(layer["macs"] for layer in seen["layers"]) == result["macs"]
+    assert sum(layer["params"] for layer in seen["layers"]) == result["params"]
     assert seen["tensors"] == read(fitted.run / "compress.json")["tensors"]
 
 
@@ -184,20 +186,22 @@ def test_report_writes_the_same_page_again(own, cli):
     assert page.read_bytes() == before
 
 
-def test_the_same_command_again_returns_at_once_and_touches_nothing(own, cli):
+def test_the_same_command_again_returns_at_once_and_makes_no_more_than_the_page(own, cli):
     before = tree(own.run)
     start = time.perf_counter()
-    said = cli(*FIT, "--json", cwd=own.folder)
+    said = cli(*own.command, "--json", cwd=own.folder)
     assert said.code == 0, said.err
     assert said.json() == own.said.json()
-    assert tree(own.run) == before
+    after = tree(own.run)
+    assert after.pop("report.html")[1] == before.pop("report.html")[1]
+    assert after == before
     assert time.perf_counter() - start < max(15, 0.7 * own.said.json()["seconds"])  # it mostly imports torch
     assert "finished" in said.err
 
 
 def test_another_request_is_refused_with_the_difference(own, cli):
     before = tree(own.run)
-    said = cli(*FIT, "--seed", "1", "--max-macs", "5M", cwd=own.folder)
+    said = cli(*own.command, "--seed", "1", "--max-macs", "5M", cwd=own.folder)
     assert said.code == 2
     line = said.line()
     assert "seed: 0 there, 1 asked" in line
@@ -207,22 +211,23 @@ def test_another_request_is_refused_with_the_difference(own, cli):
 
 
 def test_an_unfinished_run_on_changed_photos_is_refused(own, cli):
-    """As killed after verification: the page is missing, and meanwhile one photo became another."""
+    """As killed while it verified; and meanwhile one photo became another."""
     (own.run / "report.html").unlink()
+    (own.run / "result.json").unlink()
     photo = own.folder / "photos" / "ring" / "05.png"
     Image.open(photo).rotate(180).save(photo)
     before = tree(own.run)
-    said = cli(*FIT, cwd=own.folder)
+    said = cli(*own.command, cwd=own.folder)
     assert (said.code, said.out) == (2, "")
     assert "photos has changed since run was begun" in said.err.splitlines()[-1]
     assert "Traceback" not in said.err
     assert tree(own.run) == before
 
 
-def test_a_run_without_its_page_is_taken_to_the_end_again(own, cli):
-    (own.run / "report.html").unlink()
-    (own.run / "model.sprat").unlink()
-    said = cli(*FIT, "--json", cwd=own.folder)
+def test_a_run_without_its_result_is_taken_to_the_end_again(own, cli):
+    for name in ("report.html", "result.json", "model.sprat"):
+        (own.run / name).unlink()
+    said = cli(*own.command, "--json", cwd=own.folder)
     assert said.code == 0, said.err
     same = ("sha256", "size_bytes", "test_accuracy", "float_accuracy", "onnx_bytes", "macs", "params")
     assert {key: said.json()[key] for key in same} == {key: own.said.json()[key] for key in same}

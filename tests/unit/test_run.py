@@ -39,9 +39,25 @@ def test_one_process_at_a_time(tmp_path):
 def test_half_written_files_are_cleared_and_never_seen(tmp_path):
     (tmp_path / ".result.json.abc.tmp").write_bytes(b"half")
     run = Run(tmp_path)
-    with run.lock():
-        assert not list(tmp_path.glob(".*.tmp"))
+    run.sweep()
+    assert not list(tmp_path.glob(".*.tmp"))
     assert not run.has("result.json")
+
+
+def test_a_folder_that_is_refused_is_not_swept(tmp_path):
+    stranger = tmp_path / ".important.tmp"
+    stranger.write_bytes(b"mine")
+    (tmp_path / "photo.jpg").write_bytes(b"x")
+    run = Run(tmp_path)
+    with run.lock(), pytest.raises(RunConflict):
+        run.claim({"data": "digits"}, {})
+    assert stranger.read_bytes() == b"mine"
+
+
+def test_a_file_is_no_run_folder(tmp_path):
+    (tmp_path / "out").write_bytes(b"")
+    with pytest.raises(BadInput, match="cannot be a run folder"), Run(tmp_path / "out").lock():
+        pass
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):

@@ -17,24 +17,47 @@ def command(
     file: Annotated[Path, typer.Argument(help="A .sprat file.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Print the header of FILE, and the bytes each tensor takes in it."""
+    """Print the header of FILE, its layers with their cost, and the bytes each tensor takes."""
     from dataclasses import asdict
 
     from sprat import artifact
     from sprat.cli.show import print_json, print_rows
+    from sprat.predict import cost_of
 
     manifest, tensors = artifact.read_manifest(file), artifact.describe(file)
+    layers = [asdict(layer) for layer in cost_of(manifest).layers]
     size_bytes = file.stat().st_size
     container = size_bytes - sum(tensor["bytes"] for tensor in tensors)
     if json:
         print_json(
-            {"size_bytes": size_bytes, "container_bytes": container, "manifest": asdict(manifest), "tensors": tensors}
+            {
+                "size_bytes": size_bytes,
+                "container_bytes": container,
+                "manifest": asdict(manifest),
+                "layers": layers,
+                "tensors": tensors,
+            }
         )
         return 0
     numbers = sum(tensor["params"] for tensor in tensors)
     print(f"{file}  {size_bytes:,} bytes, {numbers:,} numbers, {8 * size_bytes / max(1, numbers):.2f} bits each")
     for name, value in asdict(manifest).items():
         print(f"  {name:<15} {value}")
+    print_rows(
+        ["layer", "kind", "in", "out", "params", "macs"],
+        [
+            [
+                layer["name"],
+                layer["kind"],
+                "x".join(map(str, layer["in_shape"])),
+                "x".join(map(str, layer["out_shape"])),
+                f"{layer['params']:,}",
+                f"{layer['macs']:,}",
+            ]
+            for layer in layers
+        ],
+    )
+    print()
     rows = [
         [
             tensor["name"],

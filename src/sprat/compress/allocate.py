@@ -58,7 +58,7 @@ def grids_at(
         finest = eight_bits(array)
         coarsest = finest.step * MAX_LEVEL / 1.5
         step = min(max(fineness / math.sqrt(importance[name]), finest.step), coarsest)
-        grids[name] = finest if step == finest.step else Grid(step, DEAD_ZONE)
+        grids[name] = finest if step <= finest.step * (1 + 1e-9) else Grid(step, DEAD_ZONE)
     return grids
 
 

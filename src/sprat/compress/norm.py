@@ -52,10 +52,12 @@ def equalise_rows(net: nn.Module, row_importance: dict[str, Tensor]) -> None:
         row_importance: by convolution name, mean squared gradient of each output channel's weights, (O,).
     """
     for name, conv, norm in conv_norm_pairs(net):
-        importance = row_importance[name].clamp_min(1e-30)
-        factor = (importance / importance.log().mean().exp()).sqrt().clamp(1 / 16, 16)
-        # A power of two keeps the product exact.
-        factor = torch.exp2(torch.round(torch.log2(factor) * 4) / 4)
+        importance = row_importance[name]
+        alive = importance > 1e-9 * importance.max()
+        if not alive.any():
+            continue
+        typical = importance[alive].log().mean().exp()
+        factor = (importance / typical).sqrt().clamp(1 / 16, 16)
         conv.weight.mul_(factor.view(-1, 1, 1, 1))
         norm.weight.div_(factor)
 

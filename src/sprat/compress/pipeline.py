@@ -73,17 +73,15 @@ def compress(
     densities = {name: density for name, density in densities.items() if density < 0.98}
     if densities:
         net = Prune(densities).apply(net, finetune)
-        # What the paper's pipeline would store here: kept weights as float32 with a 4-bit gap each.
-        kept = sum(int((layer.weight != 0).sum()) for layer in weight_layers(net).values())
-        total = sum(layer.weight.numel() for layer in weight_layers(net).values())
-        steps.append(
-            {"name": "prune", "bytes": float_bytes - 4 * (total - kept) + kept // 2, "val_accuracy": accuracy(net)}
-        )
+        # What the paper's pipeline would store here: kept weights as float32 with a 4-bit gap each, where that is less.
+        sizes = [(int((layer.weight != 0).sum()), layer.weight.numel()) for layer in weight_layers(net).values()]
+        saved = sum(max(0, 4 * total - 4 * kept - kept // 2) for kept, total in sizes)
+        steps.append({"name": "prune", "bytes": float_bytes - saved, "val_accuracy": accuracy(net)})
 
     grids = _allot(net, gentle, importance(net), max_bytes, file_bytes)
     chosen, grids = Choose(grids).apply(net, finetune)
     aim = None if max_bytes is None else int(max_bytes * SAFETY)
-    for attempt in ("tune", "tune again"):
+    for attempt in ("tune", "tune-again"):
         if aim is not None:
             grids = _meet(chosen, grids, gentle, aim, file_bytes)
         net = Tune(grids).apply(copy.deepcopy(chosen), _under(finetune, attempt))
@@ -91,6 +89,9 @@ def compress(
         if max_bytes is None or aim is None or size_bytes <= max_bytes:
             break
         aim -= size_bytes - max_bytes
+    if max_bytes is not None and size_bytes > max_bytes:  # shared values as they are meet what was measured
+        net = Tune(_meet(chosen, grids, gentle, max_bytes, file_bytes)).apply(chosen, lambda module, _: module)
+        size_bytes = file_bytes(net)
     if max_bytes is not None and size_bytes > max_bytes:
         raise BudgetExceeded(
             f"the file cannot be brought under {max_bytes:,} bytes: it came to {size_bytes:,} with the coarsest steps; "
@@ -146,10 +147,13 @@ def _meet(
 ) -> dict[str, Grid]:
     """The grids with all free steps scaled alike until the real file has at most `max_bytes`, by bisection."""
 
+    finest = {name: eight_bits(layer.weight.detach().cpu().numpy()).step for name, layer in weight_layers(net).items()}
+
     def scaled(log_scale: float) -> dict[str, Grid]:
         factor = math.exp(log_scale)
         return {
-            name: grid if name in gentle else replace(grid, step=grid.step * factor) for name, grid in grids.items()
+            name: grid if name in gentle else replace(grid, step=max(finest[name], grid.step * factor))
+            for name, grid in grids.items()
         }
 
     low, high = -0.15, 0.15

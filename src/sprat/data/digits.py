@@ -7,7 +7,11 @@ import numpy as np
 from sprat.data.source import Item, Listing, Pixels, dataset
 
 
-@dataset("digits", understands="`digits` (1,797 handwritten digits, inside sprat)", recognises=lambda source: source == "digits")
+@dataset(
+    "digits",
+    understands="`digits` (1,797 handwritten digits, inside sprat)",
+    recognises=lambda source: source == "digits",
+)
 def read_digits(_source: str) -> Listing:
     """1,797 grey images 8x8 of 10 classes, equal to scikit-learn's `load_digits` with values 0..16 scaled to 0..255.
 

@@ -3,13 +3,14 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from torch import nn
+
 from sprat.image import ImageSpec
 from sprat.recipe import Augment, Recipe
 
 PHASES = ("train", "prune", "share", "tune")
 _SHARE_OF_EPOCHS = {"train": 1.0, "prune": 0.10, "share": 0.20, "tune": 0.06}
-_SHARE_OF_TIME = {"train": 0.76, "prune": 0.07, "share": 0.13, "tune": 0.04}
-_LR_FACTOR = {"shufflenet_v1": 0.25}
+_SHARE_OF_TIME = {"train": 0.80, "prune": 0.05, "share": 0.11, "tune": 0.04}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ def schedule_for(
     num_train: int,
     image: ImageSpec,
     *,
-    family: str,
+    net: nn.Module,
     epochs: int | None,
     seconds: float | None,
     memory_batch: int,
@@ -50,7 +51,8 @@ def schedule_for(
     Args:
         num_train: training images.
         image: what the network sees; grey images are not mirrored (digits and letters must not be).
-        family: of the network; ShuffleNet's published initialisation wants smaller steps.
+        net: to be trained; grouped pointwise convolutions (ShuffleNet) want smaller steps, and a network without batch
+            norm wants AdamW.
         epochs: passes over the training split; None chooses about 800,000 images in all, 25 to 120 passes.
         seconds: for all phases together; None goes by epochs.
         memory_batch: the largest batch that fits into memory.
@@ -69,12 +71,15 @@ def schedule_for(
     steps = chosen * max(1, num_train // batch_size)
     train = Recipe(
         epochs=float(chosen),
-        lr=0.4 * _LR_FACTOR.get(family, 1.0),
+        lr=0.1 if _is_grouped(net) else 0.4,
         batch_size=128,
         ema=1 - 1 / max(8.0, min(500.0, 0.03 * steps)),
         augment=augment,
         seed=seed,
-    ).with_batch_size(batch_size)
+    )
+    if not any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
+        train = replace(train, optimizer="adamw", lr=1e-3, clip=1.0)
+    train = train.with_batch_size(batch_size)
     latent = replace(train, lr=train.lr / 20, weight_decay=1e-5, label_smoothing=0.0, clip=1.0)
     values = replace(latent, optimizer="adamw", lr=2e-3, weight_decay=0.0)
     recipes = {"train": train, "prune": latent, "share": latent, "tune": values}
@@ -85,6 +90,12 @@ def schedule_for(
         },
         seconds=None if seconds is None else {phase: seconds * share for phase, share in _SHARE_OF_TIME.items()},
     )
+
+
+def _is_grouped(net: nn.Module) -> bool:
+    """Whether the network has grouped convolutions that are not depthwise."""
+    convs = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
+    return any(1 < conv.groups < conv.in_channels for conv in convs)
 
 
 def remedy(recipe: Recipe, kind: str) -> Recipe:

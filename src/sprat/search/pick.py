@@ -143,6 +143,7 @@ def pick(
     models: Sequence[str] | None = None,
     bytes_per_weight: float | None = None,
     max_train_macs: float | None = None,
+    names_bytes: int = 0,
 ) -> Plan:
     """The candidates at each resolution, ranked. Nothing is trained or allocated: networks are built without weights.
 
@@ -155,6 +156,7 @@ def pick(
         models: names of candidates, presets or families, or shell patterns; None for the whole pool.
         bytes_per_weight: expected in the file; None for as many as the budget leaves, within sprat.search.size_model.
         max_train_macs: multiply-adds of one image up to which the time suffices to train a MobileNet in full.
+        names_bytes: that the class names take in the file.
 
     Raises:
         UnknownName: a model that does not exist.
@@ -175,7 +177,7 @@ def pick(
             except BadInput as error:
                 refused.append(error)
                 continue
-            candidates.append(_candidate(name, config, image, cost, budget, bits, max_train_macs))
+            candidates.append(_candidate(name, config, image, cost, budget, bits, max_train_macs, names_bytes))
     if not candidates:
         raise refused[0]
     return Plan(tuple(sorted(candidates, key=_rank)), budget)
@@ -193,8 +195,9 @@ def _candidate(
     budget: Budget,
     bits: float | None,
     max_train_macs: float | None,
+    names_bytes: int,
 ) -> Candidate:
-    expected_bytes, room = _size(footprint(cost.layers), budget.max_bytes, bits)
+    expected_bytes, room = _size(footprint(cost.layers, names_bytes), budget.max_bytes, bits)
     family = family_of(config).name
     over = budget.excess(size_bytes=expected_bytes, params=cost.params, macs=cost.macs, peak_bytes=cost.peak_bytes)
     return Candidate(

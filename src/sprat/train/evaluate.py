@@ -20,13 +20,12 @@ class Scores:
     num: int
 
 
-def logits_of(
-    net: nn.Module, split: Split, preprocess: Preprocess, device: torch.device, batch_size: int = 256
-) -> Tensor:
+def logits_of(net: nn.Module, split: Split, preprocess: Preprocess, device: torch.device) -> Tensor:
     """Logits (N, num_classes) of every image of a split, on the CPU; the network's training mode is kept as it was."""
     was_training = [module for module in net.modules() if module.training]
     net.eval()
     parts = []
+    batch_size = max(1, min(256, 2**22 // (preprocess.height * preprocess.width)))
     with torch.inference_mode():
         for start in range(0, len(split.labels), batch_size):
             images = preprocess.apply(np.ascontiguousarray(split.images[start : start + batch_size]))

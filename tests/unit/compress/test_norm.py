@@ -68,3 +68,15 @@ def test_gentle_layers_are_the_first_and_the_depthwise_ones():
     gentle = {name for name, layer in layers.items() if is_gentle(name, layer, first)}
     assert len(gentle) == 1 + 13
     assert all(layers[name].weight.shape[1] == 1 for name in gentle - {first})
+
+
+@torch.no_grad()
+def test_dead_channels_do_not_disturb_the_living(lived_in):
+    fold_statistics(lived_in)
+    name, conv, _ = conv_norm_pairs(lived_in)[0]
+    importance = {key: torch.ones(len(layer.weight)) for key, layer in weight_layers(lived_in).items()}
+    importance[name][: len(importance[name]) // 2] = 0
+    before = conv.weight.clone()
+    equalise_rows(lived_in, importance)
+    alive = importance[name] > 0
+    assert torch.allclose(conv.weight[alive], before[alive])

@@ -6,10 +6,18 @@ import pytest
 
 from sprat.image import ImageSpec
 from sprat.recipes import Schedule, remedy, schedule_for
+from sprat.zoo import create
 
 
 def make(num_train=1000, image=ImageSpec(3, 32, 32), **options):
-    given = {"family": "mobilenet_v1", "epochs": None, "seconds": None, "memory_batch": 1024, "seed": 0, **options}
+    given = {
+        "net": create("mobilenet_v1_0.125", num_classes=10),
+        "epochs": None,
+        "seconds": None,
+        "memory_batch": 1024,
+        "seed": 0,
+        **options,
+    }
     return schedule_for(num_train, image, **given)
 
 
@@ -42,6 +50,11 @@ def test_minutes_are_divided_and_json_survives():
     assert sum(schedule.seconds.values()) == pytest.approx(100)
     assert Schedule.from_dict(json.loads(json.dumps(schedule.to_dict()))) == schedule
     assert make().seconds is None
+
+
+def test_the_network_has_a_say():
+    assert make(net=create("shufflenet_v1_0.25_g3", num_classes=3)).recipes["train"].lr < make().recipes["train"].lr
+    assert make(net=create("squeezenet_1.1", num_classes=3)).recipes["train"].optimizer == "adamw"
 
 
 def test_remedies_take_smaller_bounded_steps():
