@@ -6,7 +6,6 @@
 Each step hands the next a value and leaves a file in the run folder, so the same command goes on where it stopped.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +69,7 @@ def fit(
     """
     budget = Budget.parse(size=max_size, macs=max_macs, params=max_params, memory=max_memory, latency=max_latency)
     request = Request(
-        data=data if isinstance(data, str) else os.path.join(".", data),
+        data=str(data) if isinstance(data, str) or data.is_absolute() else f"./{data}",
         budget=budget,
         image=image,
         minutes=minutes,
