@@ -26,7 +26,7 @@ from sprat.zoo import build, config_from_dict
 
 SIDES = (64, 96, 128)  # tried for photos, where the user names no size
 NATIVE_SIDE = 64  # images up to this side are taken as they are
-IMAGES_PER_TRAINING = 400_000  # a small network wants to see about so many before a larger one pays
+IMAGES_PER_TRAINING = 1_000_000  # a small network wants to see about so many before a larger one pays
 ASSUMED_MACS_PER_S = 12e9  # training speed of two CPU cores, forward macs of separable networks; used without minutes
 ASSUMED_SECONDS = 1200.0
 RESERVE_S = 45.0  # of --minutes for export, verification and the report

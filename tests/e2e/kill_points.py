@@ -36,8 +36,8 @@ from sprat.request import Request
 from sprat.run import Run
 from sprat.watch import Silent
 
-WARM = ("onnx", "onnxscript", "onnxruntime", "torch.onnx", "torch._dynamo", "torch.export")
-REQUEST = Request(data="digits", budget=Budget(max_bytes=20_000), epochs=3, models=("mobilenet_v1_0.125",))
+WARM = ("onnx", "onnxscript", "torch.onnx", "torch._dynamo", "torch.export")
+REQUEST = Request(data="digits", budget=Budget(max_bytes=24_000), epochs=3, models=("mobilenet_v1_0.125",))
 KILLED = -signal.SIGKILL
 
 

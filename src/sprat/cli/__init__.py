@@ -56,9 +56,10 @@ def main(arguments: list[str] | None = None) -> None:
         code = STOPPED
     except typer.TyperException as error:  # wrong usage; typer has its own, click's classes are not among its bases
         context = getattr(error, "ctx", None)
-        hint = f" (see {context.command_path} --help)" if context is not None else ""
-        text = " ".join(error.format_message().split())
-        code = _say(text + hint, error.exit_code) if text else error.exit_code  # without text it has shown the help
+        command = "sprat" if context is None else context.command_path
+        text = " ".join(error.format_message().split()).rstrip(".")
+        # Without text it has shown the help.
+        code = _say(f"{text}; see {command} --help", error.exit_code) if text else error.exit_code
     if code == STOPPED:
         _say("stopped; the same command goes on from here", STOPPED)
     sys.exit(code if isinstance(code, int) else 0)
