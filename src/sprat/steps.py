@@ -238,7 +238,7 @@ def export_files(
     tensors = artifact.describe(shipped.path)
     payload = sum(tensor["bytes"] for tensor in tensors)
     compressed_facts = {
-        "steps": list(compressed.steps),
+        "steps": [*compressed.steps[:-1], {**compressed.steps[-1], "bytes": shipped.size_bytes}],
         "tensors": tensors,
         "container_bytes": shipped.size_bytes - payload,
     }

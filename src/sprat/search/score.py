@@ -8,8 +8,8 @@ The score rises with macs (as long as time allows them), params and bits. It ran
 
 Where the constants come from: the resolution rows of MobileNet's table 7 give MACS_POWER (1.0-224 against 1.0-128),
 the width rows of table 6 then PARAMS_POWER; `worth` is what makes ShuffleNet's table 5 and SqueezeNet's 57.5 % meet
-that curve. SQUEEZE adds 1 % to the error at 3.2 bits a weight, 3 % at 2.5 and 16 % at 1.6; TIME_POWER is the fall of the error from
-330,000 to 1.4 million images seen. Both were measured on CIFAR-10 (docs/log.md).
+that curve. SQUEEZE adds 1 % to the error at 3.2 bits a weight, 3 % at 2.5 and 16 % at 1.6; TIME_POWER is the fall of
+the error from 330,000 to 1.4 million images seen. Both were measured on CIFAR-10 (docs/log.md).
 """
 
 import math
