@@ -76,8 +76,9 @@ def table(rows: list[dict[str, str]]) -> str:
             100 * float(row[key]) for key in ("test_accuracy", "standard_error", "float_accuracy")
         )
         lines.append(
-            f"| `{row['data']}` | {asked} | {row['model']} at {row['image']} | {int(row['size_bytes']):,} "
-            f"| {percent:.2f} % ± {error:.2f} (n = {int(row['num_test']):,}) | {before:.2f} % | {float(row['latency_ms']):.3g} ms | "
+            f"| `{row['data']}` | {asked} | {row['model']} at {row['image']} | {int(row['size_bytes']):,} | "
+            f"{percent:.2f} % ± {error:.2f} (n = {int(row['num_test']):,}) | {before:.2f} % | "
+            f"{float(row['latency_ms']):.3g} ms | "
             f"{row['device']}, {row['threads']} thread{'s' if row['threads'] != '1' else ''} |"
         )
     return "\n".join(lines)

@@ -38,11 +38,12 @@ def test_time_enough_changes_nothing(family: str, params: int, macs: int) -> Non
 
 
 def test_squeezing_is_gentle_at_first_and_steep_at_the_end() -> None:
-    steps = [score("mobilenet_v1", params=200_000, macs=12_000_000, bits=bits) for bits in (5.0, 3.6, 2.5, 1.6)]
+    steps = [score("mobilenet_v1", params=200_000, macs=12_000_000, bits=bits) for bits in (5.0, 3.6, 2.5, 1.6, 1.0)]
     losses = [before - after for before, after in pairwise(steps)]
     assert losses == sorted(losses)
     assert losses[0] < 0.01
-    assert losses[2] > 0.1
+    assert losses[2] > 3 * losses[1]
+    assert losses[3] > 0.1
 
 
 def test_published_networks_come_in_their_published_order() -> None:
