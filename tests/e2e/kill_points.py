@@ -81,7 +81,7 @@ POINTS = (
     Point("encoding: model.sprat half written", "half", "model.sprat"),
     Point("export: model.sprat there, model.onnx not", "after", "model.sprat", to_end=True),
     Point("export: model.onnx half written", "half", "model.onnx"),
-    Point("verify: agreement known, latency not", "call", "sprat.bench.verify.latency"),
+    Point("verify: agreement known, accuracy not", "after", "agreement.json"),
     Point("report: result.json there, the page half written", "half", "report.html", to_end=True),
 )
 
