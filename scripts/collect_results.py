@@ -39,8 +39,8 @@ FIELDS = [
 
 
 def row_of(folder: Path) -> dict[str, object]:
-    spec, result, latency = (
-        json.loads((folder / name).read_text()) for name in ("spec.json", "result.json", "latency.json")
+    spec, result, latency, plan = (
+        json.loads((folder / name).read_text()) for name in ("spec.json", "result.json", "latency.json", "plan.json")
     )
     request = spec["request"]
     return {
@@ -51,7 +51,7 @@ def row_of(folder: Path) -> dict[str, object]:
         "epochs": request["epochs"] or "",
         "image": "x".join(map(str, result["image"])),
         "device": spec["device"],
-        "threads": spec["threads"],
+        "threads": plan.get("threads", spec["threads"]),
         "cpu": latency["cpu"],
         **{name: spec["versions"].get(name, "") for name in ("python", "torch", "onnxruntime")},
         **{name: result[name] for name in FIELDS if name in result and name not in ("epochs", "budget", "image")},

@@ -98,7 +98,6 @@ def run_job(request: Request, run: Run, watch: Watcher, command: str = "") -> di
             watch.say("done", f"finished before; its report is {write_report(run.path)}")
             return dict(finished)
         device = device_for()
-        steps.note_other_threads(run, watch)
 
         collection = steps.open_data(request, run, watch)
         planned = steps.plan_run(request, run, collection, device, started, watch)

@@ -29,6 +29,7 @@ NATIVE_SIDE = 64  # images up to this side are taken as they are
 IMAGES_PER_TRAINING = 1_000_000  # a small network wants to see about so many before a larger one pays
 ASSUMED_MACS_PER_S = 12e9  # training speed of two CPU cores, forward macs of separable networks; used without minutes
 ASSUMED_SECONDS = 1200.0
+MACS_FOR_THREADS = 300e6  # of a batch; below, a second thread brings nothing and suffers from busy neighbours
 RESERVE_S = 45.0  # of --minutes for export, verification and the report
 
 
@@ -40,17 +41,20 @@ class Planned:
         candidate: the network to train.
         schedule: how.
         candidates: all that were ranked, contract of plan.json.
+        threads: of PyTorch on the CPU; a run goes on with the number it began with, as sums depend on it.
     """
 
     candidate: Candidate
     schedule: Schedule
     candidates: tuple[Candidate, ...]
+    threads: int
 
     def to_dict(self) -> dict[str, Any]:
         """plan.json; `from_dict` is the inverse."""
         return {
             "chosen": self.candidate.name,
             "image": list(self.candidate.image.shape),
+            "threads": self.threads,
             "recipe": self.schedule.recipes["train"].to_dict(),
             "schedule": self.schedule.to_dict(),
             "candidates": [candidate.to_dict() for candidate in self.candidates],
@@ -61,7 +65,7 @@ class Planned:
         """The plan that `to_dict` wrote."""
         candidates = tuple(Candidate.from_dict(entry) for entry in values["candidates"])
         (chosen,) = [c for c in candidates if c.name == values["chosen"] and list(c.image.shape) == values["image"]]
-        return cls(chosen, Schedule.from_dict(values["schedule"]), candidates)
+        return cls(chosen, Schedule.from_dict(values["schedule"]), candidates, int(values["threads"]))
 
 
 def plan(
@@ -96,7 +100,7 @@ def plan(
         budget,
         models=request.models or None,
         names_bytes=len(zlib.compress("".join(collection.classes).encode())),
-        max_train_macs=speed * train_s / min(IMAGES_PER_TRAINING, 120 * num_train),
+        max_train_macs=speed * train_s / min(IMAGES_PER_TRAINING, 100 * num_train),
     )
     chosen, candidates = ranked.chosen, list(ranked.candidates)
     if budget.max_latency_ms is not None:
@@ -113,7 +117,8 @@ def plan(
         memory_batch=max(8, memory_batch),
         seed=request.seed,
     )
-    return Planned(chosen, schedule, tuple(candidates))
+    small = schedule.recipes["train"].batch_size * chosen.macs < MACS_FOR_THREADS
+    return Planned(chosen, schedule, tuple(candidates), 1 if small else torch.get_num_threads())
 
 
 def sizes_for(collection: Collection, side: int | None) -> list[ImageSpec]:

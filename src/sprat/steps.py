@@ -50,13 +50,6 @@ def conditions(command: str) -> dict[str, Any]:
     }
 
 
-def note_other_threads(run: Run, watch: Watcher) -> None:
-    """Say so where a run goes on with another number of threads than it began with: sums are then added otherwise."""
-    begun, now = run.read_json("spec.json")["threads"], torch.get_num_threads()
-    if begun != now:
-        watch.say("note", f"begun with {begun} threads, going on with {now}: the result will differ in its last bits")
-
-
 def open_data(request: Request, run: Run, watch: Watcher) -> Collection:
     """The data of the request; data.json and splits.csv are written, or checked to be the same as before.
 
@@ -95,6 +88,7 @@ def plan_run(
         seconds = None if request.minutes is None else request.minutes * 60 - (time.monotonic() - started)
         planned = plan(collection, request, seconds=seconds, device=device, say=lambda text: watch.say("plan", text))
         run.write_json("plan.json", planned.to_dict())
+    torch.set_num_threads(planned.threads)
     chosen = planned.candidate
     fitting = sum(candidate.fits for candidate in planned.candidates)
     watch.say("plan", f"{fitting} of {len(planned.candidates)} candidates fit {request.budget}")

@@ -66,7 +66,6 @@ SHIPPED = Point("model.sprat is there", "after", "model.sprat")
 
 POINTS = (
     Point("planning: data described, not yet ranked", "call", "sprat.plan.pick"),
-    Point("planning: plan.json half written", "half", "plan.json"),
     Point("planning: image cache half written", "half", "*-train.npy"),
     Point("training: inside the first epoch", "call", "sprat.train.train.augment", count=9),
     Point("training: first checkpoint half written", "half", "checkpoint.safetensors"),
@@ -75,7 +74,6 @@ POINTS = (
     Point("training: finished, not yet under its name", "before", "train.safetensors"),
     Point("pruning: inside its epoch", "call", "sprat.train.train.augment", 3, since="train.safetensors"),
     Point("sharing: inside its epoch", "call", "sprat.train.train.augment", 7, since="prune.safetensors"),
-    Point("tuning: sizes being met", "call", "sprat.compress.pipeline._size", 3, since="share.safetensors"),
     Point("tuning: inside its epoch", "call", "sprat.train.train.augment", 2, since="share.safetensors"),
     Point("encoding: some tensors of model.sprat done", "call", "sprat.codec.encode", 20, since="float.sprat"),
     Point("encoding: model.sprat half written", "half", "model.sprat"),

@@ -75,7 +75,9 @@ def test_result_agrees_with_the_files_it_came_from(fitted):
         == (compressed["steps"][-1]["bytes"])
     )
     assert compressed["steps"][-1]["bytes"] == result["size_bytes"]
-    assert [entry["phase"] for entry in map(json.loads, (fitted.run / "metrics.jsonl").open())][:4] == ["train"] * 4
+    assert [entry["phase"] for entry in map(json.loads, (fitted.run / "metrics.jsonl").read_text().splitlines())][
+        :4
+    ] == ["train"] * 4
 
 
 def test_files_that_are_no_photos_are_listed_by_name_with_the_reason(fitted):

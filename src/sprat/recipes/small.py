@@ -53,12 +53,12 @@ def schedule_for(
         image: what the network sees; grey images are not mirrored (digits and letters must not be).
         net: to be trained; grouped pointwise convolutions (ShuffleNet) want smaller steps, and a network without batch
             norm wants AdamW.
-        epochs: passes over the training split; None chooses about 800,000 images in all, 25 to 120 passes.
+        epochs: passes over the training split; None chooses about 800,000 images in all, 25 to 100 passes.
         seconds: for all phases together; None goes by epochs.
         memory_batch: the largest batch that fits into memory.
         seed: of everything random.
     """
-    chosen = epochs if epochs is not None else max(25, min(120, round(800_000 / max(1, num_train))))
+    chosen = epochs if epochs is not None else max(25, min(100, round(800_000 / max(1, num_train))))
     batch_size = 8
     while batch_size * 2 <= min(128, memory_batch) and batch_size * 2 * 20 <= num_train:
         batch_size *= 2

@@ -68,7 +68,11 @@ def _assemble(run: Run, spec: dict[str, Any], data: dict[str, Any] | None) -> di
     return {
         "request": spec["request"],
         "command": spec.get("command", ""),
-        "conditions": {key: spec.get(key) for key in ("device", "threads", "platform")},
+        "conditions": {
+            "device": spec.get("device"),
+            "threads": (run.read_json("plan.json") or {}).get("threads", spec.get("threads")),
+            "platform": spec.get("platform"),
+        },
         "versions": spec.get("versions", {}),
         "finished": bool(result),
         "model": result.get("model") or (chosen["name"] if chosen else None),
