@@ -60,6 +60,8 @@ class Run:
     def claim(self, request: dict[str, Any], conditions: dict[str, Any]) -> None:
         """Make this folder the one of `request`: write spec.json, or check that it already holds the same request.
 
+        A folder whose request came to no plan may be taken by another.
+
         Args:
             request: what was asked; must be the same on every call.
             conditions: under which circumstances (command, versions, device); recorded at the first call.
@@ -85,7 +87,11 @@ class Run:
             for key in sorted(held.keys() | wanted.keys())
             if held.get(key) != wanted.get(key)
         ]
-        if differences:
+        if differences and not self.has("plan.json"):  # nothing was decided yet: the budget could not be met, say
+            self.remove("data.json")
+            self.remove("splits.csv")
+            self.write_json("spec.json", {"request": request, **conditions})
+        elif differences:
             raise RunConflict(
                 f"{self.path} holds a different request ({'; '.join(differences)}); "
                 "give the same options to continue it, or another --out"

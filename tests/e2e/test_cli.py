@@ -224,7 +224,6 @@ def test_an_infeasible_budget_names_one_that_is_feasible(cli, tmp_path, limits):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="a run folder keeps its request even where nothing was planned yet", strict=True)
 def test_after_an_infeasible_budget_the_folder_takes_another(cli, tmp_path):
     """The advice in the message is to be followed with the same --out."""
     common = ("fit", "digits", "--model", "mobilenet_v1_0.125", "--out", "run")

@@ -15,8 +15,18 @@ def test_same_request_continues_and_another_is_refused(tmp_path):
     run.claim({"data": "digits", "seed": 0}, {"command": "first"})
     run.claim({"data": "digits", "seed": 0}, {"command": "second"})
     assert run.read_json("spec.json")["command"] == "first"
+    run.write_json("plan.json", {})
     with pytest.raises(RunConflict, match=r"seed: 0 there, 1 asked"):
         run.claim({"data": "digits", "seed": 1}, {})
+
+
+def test_a_request_that_came_to_no_plan_gives_way(tmp_path):
+    run = Run(tmp_path / "run")
+    run.claim({"data": "digits", "seed": 0}, {})
+    run.write_json("data.json", {"fingerprint": "old"})
+    run.claim({"data": "digits", "seed": 1}, {})
+    assert run.read_json("spec.json")["request"]["seed"] == 1
+    assert not run.has("data.json")
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
