@@ -86,14 +86,14 @@ def table(rows: list[dict[str, str]]) -> str:
 
 def current(text: str) -> str:
     """The README with its table made anew."""
-    rows = list(csv.DictReader((ROOT / "results" / "fit.csv").open()))
+    rows = list(csv.DictReader((ROOT / "results" / "fit.csv").read_text().splitlines()))
     head, rest = text.split(BEGIN)
     return f"{head}{BEGIN}\n{table(rows)}\n{END}{rest.split(END)[1]}"
 
 
 def main() -> None:
     target = ROOT / "results" / "fit.csv"
-    rows = {row["run"]: row for row in csv.DictReader(target.open())} if target.exists() else {}
+    rows = {row["run"]: row for row in csv.DictReader(target.read_text().splitlines())} if target.exists() else {}
     rows |= {row["run"]: row for row in map(row_of, map(Path, sys.argv[1:]))}
     target.parent.mkdir(exist_ok=True)
     with target.open("w", newline="") as stream:
