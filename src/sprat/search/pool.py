@@ -47,7 +47,7 @@ def _families(configs: dict[str, Any]) -> set[str]:
 
 def _unknown(wanted: str, known: set[str]) -> str:
     near = get_close_matches(wanted.strip("*?"), sorted(known), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`sprat zoo` lists them all"
+    hint = f"did you mean {' or '.join(near)}?" if near else "`sprat.list_models()` names them all"
     return f"no model is called {wanted!r}; {hint}"
 
 
