@@ -1,9 +1,10 @@
-"""What every family shares: the ConvNet that holds a sequential network, and the rule for small inputs.
+"""What families share: ConvNet, convolution with batch norm, the usual head, widths, and the rule for small inputs.
 
 A block comes here when a third family uses it in the identical form (docs/architecture.md, section 6).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -39,6 +40,63 @@ class ConvNet(nn.Module):
         """Logits (N, num_classes) of images x (N, C, H, W)."""
         logits: Tensor = self.head(self.features(x)[-1])
         return logits
+
+
+def conv_bn(
+    in_channels: int,
+    out_channels: int,
+    kernel: int | tuple[int, int],
+    stride: int = 1,
+    groups: int = 1,
+    *,
+    padding: int | tuple[int, int] | None = None,
+    eps: float = 1e-5,
+) -> nn.Sequential:
+    """BN(conv(x)) without bias: (N, in, H, W) to (N, out, ceil(H / stride), ceil(W / stride)).
+
+    Args:
+        in_channels: of x; groups must divide it.
+        out_channels: of the result; groups must divide it.
+        kernel: side, or (height, width).
+        stride: of the convolution.
+        groups: of the convolution; in_channels makes it depthwise.
+        padding: half the kernel where None, so that odd kernels keep the size; 0 is the "valid" of other libraries.
+        eps: of the batch norm.
+    """
+    if padding is None:
+        padding = kernel // 2 if isinstance(kernel, int) else (kernel[0] // 2, kernel[1] // 2)
+    conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels, eps=eps))
+
+
+def conv_bn_act(
+    in_channels: int,
+    out_channels: int,
+    kernel: int | tuple[int, int],
+    stride: int = 1,
+    groups: int = 1,
+    *,
+    padding: int | tuple[int, int] | None = None,
+    eps: float = 1e-5,
+    act: Callable[[], nn.Module] = nn.ReLU,
+) -> nn.Sequential:
+    """act(BN(conv(x))), with the shapes and arguments of `conv_bn`."""
+    return conv_bn(in_channels, out_channels, kernel, stride, groups, padding=padding, eps=eps).append(act())
+
+
+def scaled(channels: int, width: float, least: int = 8) -> int:
+    """Channels under a width multiplier: max(int(channels * width), least); unchanged at width 1."""
+    return channels if width == 1 else max(int(channels * width), least)
+
+
+def check_width(width: float, name: str) -> None:
+    """Refuse a width multiplier that is not a positive number.
+
+    Raises:
+        BadInput: naming the family and the width.
+    """
+    if not 0 < width < math.inf:
+        raise BadInput(f"{name} of width {width}: the width multiplier must be above 0, such as 0.25")
 
 
 def pool_linear(in_channels: int, num_classes: int, dropout: float = 0.0) -> nn.Sequential:

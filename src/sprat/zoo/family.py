@@ -1,10 +1,11 @@
 """Family: how a config value becomes a network, and the registry of all families and presets."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from types import NoneType, UnionType
+from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
 from torch import nn
 
@@ -98,9 +99,8 @@ def create(name: str, *, num_classes: int = 1000, image: ImageSpec = ImageSpec(3
 
 
 def config_to_dict(config: object) -> dict[str, Any]:
-    """A config value as JSON: its family and its fields. `config_from_dict` is the inverse."""
-    values = {field.name: getattr(config, field.name) for field in fields(config)}  # type: ignore[arg-type]
-    return {"family": family_of(config).name, **values}
+    """A config value as JSON: its family and its fields, also nested values. `config_from_dict` is the inverse."""
+    return {"family": family_of(config).name, **_plain(config)}
 
 
 def config_from_dict(values: Mapping[str, Any]) -> Any:
@@ -114,14 +114,41 @@ def config_from_dict(values: Mapping[str, Any]) -> Any:
     name = rest.pop("family", None)
     if not isinstance(name, str):
         raise BadInput(f"architecture {values!r} names no family")
-    found = FAMILIES.get(name)
-    types = {field.name: field.type for field in fields(found.config)}
-    for key, value in rest.items():
-        wanted = types.get(key)
-        if wanted is None:
-            raise BadInput(f"architecture of family {name} has no field {key!r}; it has {', '.join(types)}")
-        if wanted is float and type(value) is int:
-            rest[key] = float(value)
-        elif isinstance(wanted, type) and type(value) is not wanted:
-            raise BadInput(f"field {key!r} of family {name} must be {wanted.__name__}; it is {value!r}")
-    return found.config(**rest)
+    return _value(FAMILIES.get(name).config, rest, f"family {name}")
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _value(wanted: Any, given: Any, where: str) -> Any:
+    """`given`, as JSON has it, as a value of type `wanted`: a scalar, a tuple, an optional, or a frozen dataclass."""
+    if is_dataclass(wanted) and isinstance(wanted, type):
+        if not isinstance(given, Mapping):
+            names = ", ".join(field.name for field in fields(wanted))
+            raise BadInput(f"{where} must be an object with {names}; it is {given!r}")
+        types = get_type_hints(wanted)
+        for key in given:
+            if key not in types:
+                raise BadInput(f"architecture of {where} has no field {key!r}; it has {', '.join(types)}")
+        parts = {key: _value(types[key], value, f"field {key!r} of {where}") for key, value in given.items()}
+        needed = [f.name for f in fields(wanted) if f.default is MISSING and f.default_factory is MISSING]
+        if absent := [name for name in needed if name not in parts]:
+            raise BadInput(f"architecture of {where} needs the fields {', '.join(absent)}")
+        return wanted(**parts)
+    if get_origin(wanted) is tuple and isinstance(given, list | tuple):
+        inner = get_args(wanted)
+        kinds = [inner[0]] * len(given) if inner[-1] is Ellipsis else list(inner)
+        if len(kinds) != len(given):
+            raise BadInput(f"{where} must have {len(kinds)} entries; it has {len(given)}")
+        return tuple(_value(kind, part, where) for kind, part in zip(kinds, given, strict=True))
+    if get_origin(wanted) is UnionType:
+        options = [option for option in get_args(wanted) if option is not NoneType]
+        return None if given is None else _value(options[0], given, where)
+    if wanted is float and type(given) is int:
+        return float(given)
+    if type(given) is not wanted:
+        raise BadInput(f"{where} must be {getattr(wanted, '__name__', wanted)}; it is {given!r}")
+    return given

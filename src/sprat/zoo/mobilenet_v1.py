@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from sprat.errors import BadInput
 from sprat.image import ImageSpec
-from sprat.zoo.blocks import ConvNet, fit_strides, pool_linear
+from sprat.zoo.blocks import ConvNet, check_width, conv_bn_act, fit_strides, pool_linear, scaled
 from sprat.zoo.family import family
+
+EPS = 1e-3  # of batch norm, as in the released code
 
 # Table 1: stem, then (output channels, stride) of each depthwise separable block. The paper prints stride 2 for the
 # last one, yet its input and output are both 7x7 and its count is that of stride 1.
@@ -48,26 +49,12 @@ class MobileNetV1:
 PRESETS = {f"mobilenet_v1_{width}": MobileNetV1(width=width) for width in (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)}
 
 
-def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, stride: int, groups: int = 1) -> nn.Sequential:
-    """ReLU(BN(conv(x))): (N, in, H, W) to (N, out, ceil(H / stride), ceil(W / stride)) for odd kernels."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(out_channels, eps=1e-3),
-        nn.ReLU(),
-    )
-
-
 def separable(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
     """Depthwise 3x3 then pointwise 1x1, each with BN and ReLU (figure 3, right)."""
     return nn.Sequential(
-        conv_bn_relu(in_channels, in_channels, 3, stride, groups=in_channels),
-        conv_bn_relu(in_channels, out_channels, 1, 1),
+        conv_bn_act(in_channels, in_channels, 3, stride, groups=in_channels, eps=EPS),
+        conv_bn_act(in_channels, out_channels, 1, eps=EPS),
     )
-
-
-def scaled(channels: int, width: float) -> int:
-    """Channels under the width multiplier: max(int(channels * width), 8), as the released code rounds."""
-    return max(int(channels * width), 8)
 
 
 @family("mobilenet_v1", paper="arXiv:1704.04861", config=MobileNetV1, presets=PRESETS)
@@ -77,11 +64,10 @@ def build(config: MobileNetV1, image: ImageSpec, num_classes: int) -> nn.Module:
     Raises:
         BadInput: width is not positive, or the image is too small.
     """
-    if not config.width > 0:
-        raise BadInput(f"mobilenet_v1 of width {config.width}: the width multiplier must be above 0, such as 0.25")
+    check_width(config.width, "mobilenet_v1")
     strides = fit_strides((STEM[1], *(stride for _, stride in BLOCKS)), image, "mobilenet_v1")
     channels = scaled(STEM[0], config.width)
-    stem = conv_bn_relu(image.channels, channels, 3, strides[0])
+    stem = conv_bn_act(image.channels, channels, 3, strides[0], eps=EPS)
     stages: list[nn.Sequential] = []
     for (out, published), stride in zip(BLOCKS, strides[1:], strict=True):
         if published == 2 or not stages:

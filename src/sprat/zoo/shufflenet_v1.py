@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
-from sprat.zoo.blocks import ConvNet, fit_strides, pool_linear
+from sprat.zoo.blocks import ConvNet, conv_bn, fit_strides, pool_linear
 from sprat.zoo.family import family
 
 # Table 1: output channels of stage 2 for each number of groups; they double in stages 3 and 4. Then units a stage.
@@ -73,14 +73,6 @@ class ChannelShuffle(nn.Module):
     def extra_repr(self) -> str:
         """The number of groups, for print(net)."""
         return f"groups={self.groups}"
-
-
-def conv_bn(in_channels: int, out_channels: int, kernel: int, stride: int, groups: int = 1) -> nn.Sequential:
-    """BN(conv(x)): (N, in, H, W) to (N, out, ceil(H / stride), ceil(W / stride)) for odd kernels."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(out_channels),
-    )
 
 
 def branch(in_channels: int, mid: int, out_channels: int, stride: int, groups: int, first_groups: int) -> nn.Sequential:
