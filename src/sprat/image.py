@@ -1,5 +1,6 @@
 """ImageSpec: what one input image looks like."""
 
+import re
 from dataclasses import dataclass
 
 from sprat.errors import BadInput
@@ -30,3 +31,17 @@ class ImageSpec:
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         return (self.channels, self.height, self.width)
+
+
+def parse_image(text: str) -> ImageSpec:
+    """The ImageSpec that a user writes: "3x224x224", "224x160" (height by width, colour) or "224" (square, colour).
+
+    Raises:
+        BadInput: the text is none of these.
+    """
+    if not re.fullmatch(r"\d{1,5}(x\d{1,5}){0,2}", text.strip().lower()):
+        raise BadInput(f"image is {text!r}; write channels, height and width as in 3x224x224, or one side as in 224")
+    sides = [int(part) for part in text.strip().lower().split("x")]
+    if len(sides) == 1:
+        sides = [sides[0], sides[0]]
+    return ImageSpec(*sides) if len(sides) == 3 else ImageSpec(3, *sides)

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from sprat.cost.memory import peak_bytes
+from sprat.cost.operators import FREE
 from sprat.cost.trace import Op, Shape, Trace, trace
 from sprat.image import ImageSpec
+
+BYTES = {"float32": 4, "float16": 2, "int8": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +41,48 @@ class Cost:
     Args:
         params: elements of all nn.Parameters, also frozen and unused ones; buffers are none.
         macs: multiply-adds of convolutions and matrix products; biases, normalisation, activation and pooling count 0.
-        activations: elements in the outputs of those operators (arXiv:2003.13678).
+        elementwise: work that is no multiply-add: elements that normalisation, activation, arithmetic, pooling,
+            reductions and copies read or write, whichever is more. Views are free.
+        activations: elements in the outputs of the multiplying operators (arXiv:2003.13678).
         peak_bytes: peak float32 activation memory, see sprat.cost.memory.
         layers: in the order of execution; their params and macs sum to the totals.
     """
 
     params: int
     macs: int
+    elementwise: int
     activations: int
     peak_bytes: int
     layers: tuple[LayerCost, ...]
+
+    def weight_bytes(self) -> dict[str, int]:
+        """Bytes of the parameters as they stand in memory, by number format."""
+        return {name: self.params * size for name, size in BYTES.items()}
+
+    def shares(self) -> dict[str, tuple[int, int]]:
+        """Kind of layer to its (macs, params), the largest part of the macs first, as in table 2 of MobileNets."""
+        kinds = dict.fromkeys(layer.kind for layer in self.layers)
+        sums = {
+            kind: (
+                sum(layer.macs for layer in self.layers if layer.kind == kind),
+                sum(layer.params for layer in self.layers if layer.kind == kind),
+            )
+            for kind in kinds
+        }
+        return dict(sorted(sums.items(), key=lambda entry: entry[1], reverse=True))
 
 
 def count(net: nn.Module, image: ImageSpec) -> Cost:
     """What `net` costs on one image. Works on any module and on any device; the network is left as it was.
 
     Raises:
-        BadInput: the network cannot take such an image.
+        BadInput: the network cannot take such an image, or runs an operator whose cost is not known.
     """
     run = trace(net, image)
     return Cost(
         params=sum(parameter.numel() for parameter in run.net.parameters()),
         macs=sum(op.macs for op in run.ops),
+        elementwise=sum(max(op.in_numel, op.out_numel) for op in run.ops if op.group not in (*FREE, "multiply")),
         activations=sum(op.out_numel for op in run.ops if op.macs),
         peak_bytes=peak_bytes(run),
         layers=_layers(run),

@@ -8,35 +8,8 @@ that is not needed again, as inference engines do when they fuse them; views (re
 input + output of a layer.
 """
 
+from sprat.cost.operators import IN_PLACE
 from sprat.cost.trace import Op, Trace
-
-NORMALISATION = (
-    "native_batch_norm",
-    "_native_batch_norm_legit",
-    "_native_batch_norm_legit_no_training",
-    "_batch_norm_no_update",
-)
-ACTIVATION = (
-    "relu",
-    "hardtanh",
-    "clamp",
-    "clamp_min",
-    "clamp_max",
-    "leaky_relu",
-    "elu",
-    "prelu",
-    "_prelu_kernel",
-    "sigmoid",
-    "hardsigmoid",
-    "silu",
-    "hardswish",
-    "mish",
-    "gelu",
-    "tanh",
-    "softplus",
-)
-ARITHMETIC = ("add", "sub", "mul", "div", "neg", "abs", "exp", "maximum", "minimum")
-IN_PLACE = frozenset(f"aten.{name}" for name in (*NORMALISATION, *ACTIVATION, *ARITHMETIC))
 
 
 def peak_bytes(trace: Trace) -> int:
@@ -69,7 +42,7 @@ def _last_use(trace: Trace) -> dict[int, int]:
 
 def _overwritten(op: Op, step: int, last: dict[int, int], alive: dict[int, int], size: int) -> int | None:
     """The input whose place the output takes, if there is one."""
-    if op.operator not in IN_PLACE:
+    if op.group not in IN_PLACE:
         return None
     for storage in op.reads:
         if last[storage] == step and alive.get(storage) == size:

@@ -18,6 +18,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from sprat.cost.operators import group_of
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
 
@@ -38,8 +39,10 @@ class Op:
     Args:
         module: path of the innermost module that was running; "" is the network itself.
         operator: its name without overload, such as "aten.convolution".
+        group: "multiply" for convolutions and matrix products; else as in operators.py, such as "activation".
         kind: "conv", "pointwise", "depthwise", "group conv", "linear", ...; "" for operators without macs.
         macs: multiply-adds.
+        in_numel: elements of the largest input.
         out_numel: elements of the first output.
         reads: storages of the activations it reads.
         writes: storages of the activations it returns; one that is also read is a view or was changed in place.
@@ -47,8 +50,10 @@ class Op:
 
     module: str
     operator: str
+    group: str
     kind: str
     macs: int
+    in_numel: int
     out_numel: int
     reads: tuple[int, ...]
     writes: tuple[int, ...]
@@ -79,15 +84,19 @@ def trace(net: nn.Module, image: ImageSpec) -> Trace:
     """The operators `net` runs on one image.
 
     Raises:
-        BadInput: the network cannot take such an image.
+        BadInput: the network cannot take such an image, or runs an operator whose cost is not known.
     """
     try:
         return _run(_on_meta(net), torch.empty(1, *image.shape, device="meta"))
+    except BadInput:
+        raise
     except Exception as error:
         if any(parameter.is_meta for parameter in net.parameters()):
             raise BadInput(f"{type(net).__name__} cannot take an image of {image}: {error}") from error
     try:
         return _run(copy.deepcopy(net).cpu().float(), torch.zeros(1, *image.shape))
+    except BadInput:
+        raise
     except Exception as error:
         raise BadInput(f"{type(net).__name__} cannot take an image of {image}: {error}") from error
 
@@ -188,18 +197,22 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._alive.append((inputs, outputs))
         reads = [_storage(tensor) for tensor in inputs]
         writes = [_storage(tensor) for tensor in outputs]
-        if reads and all(storage in self._constants for storage in reads):
+        constant = bool(reads) and all(storage in self._constants for storage in reads)
+        if constant:
             self._constants.update(writes)  # computed from weights alone: known before the image arrives
         for tensor, storage in zip((*inputs, *outputs), (*reads, *writes), strict=True):
             if storage not in self._constants:
                 self.sizes[storage] = tensor.untyped_storage().nbytes() // tensor.element_size() * 4
         kind, macs = _macs(packet, args, kwargs, output)
+        operator, module = str(packet), self._running[-1]
         self.ops.append(
             Op(
-                module=self._running[-1],
-                operator=str(packet),
+                module=module,
+                operator=operator,
+                group="multiply" if kind else "constant" if constant else group_of(operator, module),
                 kind=kind,
                 macs=macs,
+                in_numel=max((tensor.numel() for tensor in inputs), default=0),
                 out_numel=outputs[0].numel() if outputs else 0,
                 reads=tuple(storage for storage in reads if storage not in self._constants),
                 writes=tuple(storage for storage in writes if storage not in self._constants),
@@ -217,6 +230,10 @@ def _macs(packet: Any, args: Any, kwargs: Any, output: Any) -> tuple[str, int]:
         return "linear", args[0].numel() * args[1].shape[-1]
     if packet is aten.addmm or packet is aten.baddbmm:
         return "linear", args[1].numel() * args[2].shape[-1]
+    if packet is aten.mv or packet is aten.dot or packet is aten.vdot:
+        return "linear", args[0].numel()
+    if packet is aten.addmv:
+        return "linear", args[1].numel()
     if packet in flop_registry:  # attention and its like: torch's own formula
         return "attention", flop_registry[packet](*args, **kwargs, out_val=output) // 2
     return "", 0

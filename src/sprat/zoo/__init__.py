@@ -14,6 +14,7 @@ from sprat.zoo.family import (
     family_of,
     get_preset,
     list_models,
+    published_input,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "family_of",
     "get_preset",
     "list_models",
+    "published_input",
 ]

@@ -24,23 +24,41 @@ class Build(Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """One architecture family: its paper, its config type, how to build it, and its presets (name -> config)."""
+    """One architecture family.
+
+    Args:
+        name: of the family.
+        paper: where it was published, as "arXiv:1704.04861".
+        config: type of its config values.
+        build: turns one of them into a network.
+        presets: name to config.
+        inputs: pattern of preset names to the published (side of the square colour image, number of classes), where
+            these are not 224 pixels and 1,000 classes.
+    """
 
     name: str
     paper: str
     config: type
     build: Build
     presets: Mapping[str, Any]
+    inputs: Mapping[str, tuple[int, int]]
 
 
 FAMILIES: Registry[Family] = Registry("model family", "sprat.zoo")
 
 
-def family(name: str, *, paper: str, config: type, presets: Mapping[str, Any]) -> Callable[[Build], Build]:
-    """Register the decorated build function as a family; presets are named as the paper names them."""
+def family(
+    name: str,
+    *,
+    paper: str,
+    config: type,
+    presets: Mapping[str, Any],
+    inputs: Mapping[str, tuple[int, int]] | None = None,
+) -> Callable[[Build], Build]:
+    """Register the decorated build function as a family; the arguments are those of Family."""
 
     def register(build_function: Build) -> Build:
-        FAMILIES.add(name, Family(name, paper, config, build_function, presets))
+        FAMILIES.add(name, Family(name, paper, config, build_function, presets, inputs or {}))
         return build_function
 
     return register
@@ -91,6 +109,15 @@ def get_preset(name: str) -> Any:
         hint = f"did you mean {' or '.join(near)}?" if near else "`sprat.list_models()` names them all"
         raise UnknownName(f"no model is called {name!r}; {hint}")
     return presets[name]
+
+
+def published_input(name: str) -> tuple[ImageSpec, int]:
+    """The image and the number of classes a preset was published with; ImageNet's 224 pixels where nothing is said."""
+    for key in FAMILIES:
+        for pattern, (side, num_classes) in FAMILIES.get(key).inputs.items():
+            if fnmatchcase(name, pattern):
+                return ImageSpec(3, side, side), num_classes
+    return ImageSpec(3, 224, 224), 1000
 
 
 def create(name: str, *, num_classes: int = 1000, image: ImageSpec = ImageSpec(3, 224, 224)) -> nn.Module:

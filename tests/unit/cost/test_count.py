@@ -158,3 +158,53 @@ def test_weights_under_parametrisation_are_counted() -> None:
     cost = count(net, IMAGE)
     assert cost.macs == 14 * 14 * 4 * 27
     assert cost.params == 4 * 27 + 4 == sum(row.params for row in cost.layers)
+
+
+class Fourier(nn.Module):
+    """Runs an operator whose cost nobody has stated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.rfft2(self.conv(x)).abs()
+
+
+def test_an_unknown_operator_is_an_error_that_names_it() -> None:
+    with pytest.raises(BadInput, match=r"cannot count aten\._fft_r2c, which the network runs"):
+        count(Fourier(), IMAGE)
+
+
+def test_an_unknown_operator_inside_a_module_is_named_with_the_module() -> None:
+    with pytest.raises(BadInput, match=r"cannot count aten\._fft_r2c, which 1 runs"):
+        count(nn.Sequential(nn.ReLU(), Fourier()), IMAGE)
+
+
+def test_matrix_vector_products_are_counted() -> None:
+    class Vector(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(256))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.mv(x[0].flatten(1), self.weight)
+
+    assert count(Vector(), IMAGE).macs == 3 * 256
+
+
+def test_elementwise_work_is_counted_apart() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    cost = count(net, IMAGE)
+    norm = relu = pool_reads = 8 * 256
+    assert cost.elementwise == norm + relu + pool_reads + 8 * 64
+    assert cost.macs == 256 * 24
+
+
+def test_bytes_and_shares() -> None:
+    cost = count(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8 * 196, 2)), IMAGE)
+    assert cost.params == 224 + 16 + 3138
+    assert cost.weight_bytes() == {"float32": 4 * 3378, "float16": 2 * 3378, "int8": 3378}
+    assert cost.shares() == {"conv": (196 * 216, 224), "linear": (3136, 3138), "norm": (0, 16)}
