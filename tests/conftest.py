@@ -1,9 +1,18 @@
-"""Fixtures every test may use. Threads are pinned before torch is imported, as shared cores make OpenMP spin."""
+"""Fixtures every test may use. Threads are pinned before torch is imported, as shared cores make OpenMP spin.
 
+The cache folder is a fresh one, so that no test reads what another version counted.
+"""
+
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the process that started them
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="sprat-cache-")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 import pytest
 

@@ -22,6 +22,7 @@ from sprat.preprocess import Preprocess
 from sprat.recipes import Schedule, schedule_for
 from sprat.request import Request
 from sprat.search import Candidate, pick
+from sprat.search.pool import select_for_training
 from sprat.zoo import build, config_from_dict
 
 SIDES = (64, 96, 128)  # tried for photos, where the user names no size
@@ -98,14 +99,14 @@ def plan(
         images,
         num_classes,
         budget,
-        models=request.models or None,
+        models=select_for_training(request.models or None),
         names_bytes=len(zlib.compress("".join(collection.classes).encode())),
         max_train_macs=speed * train_s / min(IMAGES_PER_TRAINING, 100 * num_train),
     )
     chosen, candidates = ranked.chosen, list(ranked.candidates)
     if budget.max_latency_ms is not None:
         chosen, candidates = _fast_enough(candidates, budget.max_latency_ms, num_classes, say)
-    network = build(chosen.config, chosen.image, num_classes)
+    network = build(config_from_dict(chosen.architecture), chosen.image, num_classes)
     # Training holds each activation about three times: value, gradient, and what batch norm keeps.
     memory_batch = int(0.25 * memory_bytes(device) / (12 * count(network, chosen.image).activations))
     schedule = schedule_for(
@@ -191,7 +192,7 @@ def _latency_of(candidate: Candidate, num_classes: int) -> float:
     """Median milliseconds of the untrained network's export: time does not depend on the weights."""
     image = candidate.image
     with torch.random.fork_rng(devices=[]):
-        net = build(candidate.config, image, num_classes).eval()
+        net = build(config_from_dict(candidate.architecture), image, num_classes).eval()
     neutral = Preprocess(image.channels, image.height, image.width, (127.5,) * image.channels, (64.0,) * image.channels)
     with tempfile.TemporaryDirectory() as folder:
         path = to_onnx(net, neutral, [str(index) for index in range(num_classes)], Path(folder) / "candidate.onnx")

@@ -13,7 +13,7 @@ from sprat.data import decode, open_collection
 from sprat.errors import BadInput
 from sprat.export import Predictor, load
 from sprat.image import ImageSpec
-from sprat.search.pick import price
+from sprat.search.price import price
 from sprat.watch import Watcher
 from sprat.zoo import config_from_dict
 

@@ -34,7 +34,7 @@ from sprat.run import Run
 from sprat.train import Phase, Step, Stuck, evaluate
 from sprat.units import format_bytes, format_count, format_duration
 from sprat.watch import Watcher
-from sprat.zoo import build, config_to_dict
+from sprat.zoo import build, config_from_dict
 
 SCORE_BYTES = 8  # by which the deflated header may grow with another score
 
@@ -143,7 +143,8 @@ def train_network(phase: Phase, planned: Planned, watch: Watcher) -> nn.Module:
         for entry in applied:
             recipe = remedy(schedule.recipes["train"], entry["kind"])
         torch.manual_seed(recipe.seed)
-        net = build(planned.candidate.config, planned.candidate.image, len(phase.dataset.classes))
+        config = config_from_dict(planned.candidate.architecture)
+        net = build(config, planned.candidate.image, len(phase.dataset.classes))
         net = net.to(phase.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         try:
             trained = phase.train("train", net, recipe, seconds=seconds)
@@ -170,7 +171,7 @@ def train_network(phase: Phase, planned: Planned, watch: Watcher) -> nn.Module:
 def manifest_of(planned: Planned, dataset: Dataset, preprocess: Preprocess) -> Manifest:
     """What the file says of itself; its scores and checksum are filled in when it is written."""
     return Manifest(
-        architecture=config_to_dict(planned.candidate.config),
+        architecture=dict(planned.candidate.architecture),
         image=planned.candidate.image.shape,
         classes=dataset.classes,
         preprocessing=preprocess.to_dict(),

@@ -2,21 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-from torch.overrides import TorchFunctionMode
-
 from sprat.budget import Budget, Excess
-from sprat.cost import Cost, count
 from sprat.errors import BadInput, BudgetExceeded
 from sprat.image import ImageSpec
-from sprat.search.pool import select
+from sprat.search.catalogue import Entry, catalogue
 from sprat.search.score import score
-from sprat.search.size_model import DEFAULT_BITS, MAX_BITS, MIN_BITS, Footprint, footprint
-from sprat.zoo import build, config_from_dict, config_to_dict, family_of
+from sprat.search.size_model import DEFAULT_BITS, MAX_BITS, MIN_BITS, Footprint
+from sprat.watch import Watcher
 
 # Budget quantity: the option that sets it, and the unit in which we suggest a value.
 FLAGS = {
@@ -33,7 +28,7 @@ class Candidate:
 
     Args:
         name: in the pool, as a preset where it is one.
-        config: value that the zoo builds.
+        architecture: its config as JSON; `sprat.zoo.config_from_dict` gives the value that the zoo builds.
         image: resolution it would be trained at.
         params: counted parameters.
         macs: counted multiply-adds of one image.
@@ -46,7 +41,7 @@ class Candidate:
     """
 
     name: str
-    config: Any
+    architecture: Mapping[str, Any]
     image: ImageSpec
     params: int
     macs: int
@@ -59,26 +54,16 @@ class Candidate:
 
     def to_dict(self) -> dict[str, Any]:
         """The candidate as it stands in plan.json."""
-        return {
-            "name": self.name,
-            "config": config_to_dict(self.config),
-            "image": list(self.image.shape),
-            "params": self.params,
-            "macs": self.macs,
-            "peak_bytes": self.peak_bytes,
-            "expected_bytes": self.expected_bytes,
-            "score": self.score,
-            "latency_ms": self.latency_ms,
-            "fits": self.fits,
-            "excess": list(self.excess),
-        }
+        values = {**asdict(self), "image": list(self.image.shape), "excess": list(self.excess)}
+        values["config"] = values.pop("architecture")
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Candidate":
         """The candidate that `to_dict` wrote."""
         given = dict(values)
-        config, image = config_from_dict(given.pop("config")), ImageSpec(*given.pop("image"))
-        return cls(**{**given, "config": config, "image": image, "excess": tuple(given["excess"])})
+        architecture, image = given.pop("config"), ImageSpec(*given.pop("image"))
+        return cls(**{**given, "architecture": architecture, "image": image, "excess": tuple(given["excess"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +129,7 @@ def pick(
     bytes_per_weight: float | None = None,
     max_train_macs: float | None = None,
     names_bytes: int = 0,
+    watch: Watcher | None = None,
 ) -> Plan:
     """The candidates at each resolution, ranked. Nothing is trained or allocated: networks are built without weights.
 
@@ -157,6 +143,7 @@ def pick(
         bytes_per_weight: expected in the file; None for as many as the budget leaves, within sprat.search.size_model.
         max_train_macs: multiply-adds of one image up to which the time suffices to train a MobileNet in full.
         names_bytes: that the class names take in the file.
+        watch: told how far counting is, where something is not yet in the catalogue on disk.
 
     Raises:
         UnknownName: a model that does not exist.
@@ -169,46 +156,39 @@ def pick(
     if max_train_macs is not None and not max_train_macs > 0:
         raise BadInput(f"max_train_macs is {max_train_macs}; it must be above 0")
     bits = None if bytes_per_weight is None else 8 * bytes_per_weight
-    candidates, refused = [], []
+    entries: list[tuple[Entry, ImageSpec]] = []
+    refusal: BadInput | None = None
     for image in dict.fromkeys(image_specs):
-        for name, config in select(models).items():
-            try:
-                cost = price(config, image, num_classes)
-            except BadInput as error:
-                refused.append(error)
-                continue
-            candidates.append(_candidate(name, config, image, cost, budget, bits, max_train_macs, names_bytes))
-    if not candidates:
-        raise refused[0]
-    return Plan(tuple(sorted(candidates, key=_rank)), budget)
+        try:
+            entries += [(entry, image) for entry in catalogue(image, num_classes, models, watch)]
+        except BadInput as error:
+            refusal = refusal or error
+    if not entries:
+        assert refusal is not None
+        raise refusal
+    ranked = [_candidate(entry, image, budget, bits, max_train_macs, names_bytes) for entry, image in entries]
+    return Plan(tuple(sorted(ranked, key=_rank)), budget)
 
 
-def _rank(candidate: Candidate) -> tuple[Any, ...]:
+def _rank(candidate: Candidate) -> tuple[bool, float, int, str, tuple[int, int, int]]:
     return not candidate.fits, -candidate.score, candidate.macs, candidate.name, candidate.image.shape
 
 
 def _candidate(
-    name: str,
-    config: Any,
-    image: ImageSpec,
-    cost: Cost,
-    budget: Budget,
-    bits: float | None,
-    max_train_macs: float | None,
-    names_bytes: int,
+    entry: Entry, image: ImageSpec, budget: Budget, bits: float | None, max_train_macs: float | None, names_bytes: int
 ) -> Candidate:
-    expected_bytes, room = _size(footprint(cost.layers, names_bytes), budget.max_bytes, bits)
-    family = family_of(config).name
-    over = budget.excess(size_bytes=expected_bytes, params=cost.params, macs=cost.macs, peak_bytes=cost.peak_bytes)
+    parts = Footprint(entry.weights, entry.fixed_bytes + names_bytes)
+    expected_bytes, room = _size(parts, budget.max_bytes, bits)
+    over = budget.excess(size_bytes=expected_bytes, params=entry.params, macs=entry.macs, peak_bytes=entry.peak_bytes)
     return Candidate(
-        name=name,
-        config=config,
+        name=entry.name,
+        architecture=entry.architecture,
         image=image,
-        params=cost.params,
-        macs=cost.macs,
-        peak_bytes=cost.peak_bytes,
+        params=entry.params,
+        macs=entry.macs,
+        peak_bytes=entry.peak_bytes,
         expected_bytes=expected_bytes,
-        score=score(family, params=cost.params, macs=cost.macs, bits=room, max_train_macs=max_train_macs),
+        score=score(entry.family, params=entry.params, macs=entry.macs, bits=room, max_train_macs=max_train_macs),
         fits=not over,
         excess=tuple(map(str, over)),
     )
@@ -225,26 +205,3 @@ def _size(parts: Footprint, max_bytes: int | None, bits: float | None) -> tuple[
     if parts.bytes_at(MIN_BITS) <= max_bytes:
         expected_bytes = min(expected_bytes, max_bytes)  # against a rounding of bits by one byte
     return expected_bytes, room
-
-
-@lru_cache(maxsize=4096)
-def price(config: Any, image: ImageSpec, num_classes: int) -> Cost:
-    """What the network of a config costs; built on the meta device, so nothing is allocated. Remembered.
-
-    Raises:
-        BadInput: the config cannot take this image or number of classes.
-    """
-    with torch.device("meta"), _Blank():
-        net = build(config, image, num_classes)
-    return count(net, image)
-
-
-class _Blank(TorchFunctionMode):
-    """Leaves out the filling of tensors, which means nothing on the meta device and takes half of the time."""
-
-    FILLS = frozenset({"normal_", "uniform_", "constant_", "kaiming_uniform_", "trunc_normal_", "fill_", "zero_"})
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") in self.FILLS:
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))

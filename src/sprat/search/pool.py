@@ -1,4 +1,4 @@
-"""The pool: which architectures are candidates, by name; finer steps than the presets where a family has a width."""
+"""The pool: which architectures are candidates, by name: every preset, and finer steps where a family has a width."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ def select(models: Sequence[str] | None) -> dict[str, Any]:
     """Candidate names and configs that `models` asks for; the whole pool for None.
 
     Args:
-        models: names of candidates, presets or families, or shell patterns of candidates or presets.
+        models: names of candidates, presets or families, or shell patterns of candidates.
 
     Raises:
         UnknownName: a name or pattern that matches nothing, with the nearest names.
@@ -28,36 +28,52 @@ def select(models: Sequence[str] | None) -> dict[str, Any]:
     everything = pool()
     if models is None:
         return dict(everything)
-    presets = all_presets()
     chosen: dict[str, Any] = {}
     for wanted in models:
-        of_family = {name: config for name, config in everything.items() if family_of(config).name == wanted}
-        matching = {name: config for name, config in everything.items() if fnmatchcase(name, wanted)}
-        published = {name: config for name, config in presets.items() if fnmatchcase(name, wanted)}
-        found = of_family or matching or published
+        found = _matching(everything, wanted)
         if not found:
-            raise UnknownName(_unknown(wanted, {*everything, *presets, *_families(everything)}))
+            raise UnknownName(
+                _unknown(wanted, {*everything, *(family_of(config).name for config in everything.values())})
+            )
         chosen.update(found)
     return chosen
 
 
-def _families(configs: dict[str, Any]) -> set[str]:
-    return {family_of(config).name for config in configs.values()}
+def select_for_training(models: Sequence[str] | None) -> list[str]:
+    """Names of the candidates that `fit` chooses among: of a family or pattern, those on which its training was tried.
+
+    What is named outright is taken, and so is a family of which none was tried.
+
+    Raises:
+        UnknownName: as `select`.
+    """
+    tried = trained()
+    if models is None:
+        return list(tried)
+    return list(dict.fromkeys(name for wanted in models for name in _matching(tried, wanted) or select([wanted])))
+
+
+def _matching(configs: dict[str, Any], wanted: str) -> dict[str, Any]:
+    of_family = {name: config for name, config in configs.items() if family_of(config).name == wanted}
+    return of_family or {name: config for name, config in configs.items() if fnmatchcase(name, wanted)}
 
 
 def _unknown(wanted: str, known: set[str]) -> str:
     near = get_close_matches(wanted.strip("*?"), sorted(known), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`sprat.list_models()` names them all"
+    hint = f"did you mean {' or '.join(near)}?" if near else "`sprat zoo` shows them all"
     return f"no model is called {wanted!r}; {hint}"
 
 
 @cache
 def pool() -> dict[str, Any]:
-    """Every candidate name and its config: a fine grid for the families below, the presets of any other family."""
-    found = {**_mobilenets(), **_shufflenets(), **_squeezenets()}
-    gridded = _families(found)
-    found.update({name: config for name, config in all_presets().items() if family_of(config).name not in gridded})
-    return found
+    """Every candidate name and its config."""
+    return {**all_presets(), **trained()}
+
+
+@cache
+def trained() -> dict[str, Any]:
+    """The candidates that `fit` chooses among unless told otherwise: those on which its training has been tried."""
+    return {**_mobilenets(), **_shufflenets(), **_squeezenets()}
 
 
 def _mobilenets() -> dict[str, Any]:

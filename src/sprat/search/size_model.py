@@ -10,8 +10,10 @@ folded. All other weights take a number of bits each, on average, after pruning,
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sprat.cost import LayerCost
+if TYPE_CHECKING:
+    from sprat.cost import LayerCost
 
 DEFAULT_BITS = 3.6  # a weight, pruned and shared without visible loss
 MIN_BITS = 1.6  # squeezed hard; below, accuracy falls off a cliff
@@ -44,7 +46,7 @@ class Footprint:
         return 8 * (max_bytes - self.fixed_bytes) / max(1, self.weights)
 
 
-def footprint(layers: Iterable[LayerCost], names_bytes: int = 0) -> Footprint:
+def footprint(layers: "Iterable[LayerCost]", names_bytes: int = 0) -> Footprint:
     """The footprint of a network from its layer costs; norm layers are folded into the layer before them.
 
     Args:

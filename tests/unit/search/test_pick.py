@@ -10,6 +10,7 @@ from sprat.cost import count
 from sprat.errors import BadInput, BudgetExceeded, UnknownName
 from sprat.image import ImageSpec
 from sprat.search import pick
+from sprat.search.pool import trained
 from sprat.search.size_model import DEFAULT_BITS, MIN_BITS, footprint
 from sprat.zoo import build, config_from_dict
 
@@ -18,7 +19,7 @@ FEW = ["mobilenet_v1_0.125", "mobilenet_v1_0.25", "mobilenet_v1_0.5", "shufflene
 
 
 def test_the_whole_pool_is_ranked() -> None:
-    plan = pick([CIFAR], 10, Budget(max_bytes=100_000))
+    plan = pick([CIFAR], 10, Budget(max_bytes=100_000), models=list(trained()))
     assert len(plan.candidates) == 48
     fits = [candidate.fits for candidate in plan.candidates]
     assert fits == sorted(fits, reverse=True)
@@ -34,20 +35,20 @@ def test_the_whole_pool_is_ranked() -> None:
 
 def test_figures_are_those_of_the_network() -> None:
     chosen = pick([CIFAR], 10, Budget(max_bytes=100_000), models=FEW).chosen
-    cost = count(build(chosen.config, chosen.image, 10), chosen.image)
+    cost = count(build(config_from_dict(chosen.architecture), chosen.image, 10), chosen.image)
     assert (chosen.params, chosen.macs, chosen.peak_bytes) == (cost.params, cost.macs, cost.peak_bytes)
 
 
 def test_without_limits_the_default_bits_are_expected() -> None:
     plan = pick([CIFAR], 10, Budget(), models=["mobilenet_v1_0.25"])
-    cost = count(build(plan.chosen.config, CIFAR, 10), CIFAR)
+    cost = count(build(config_from_dict(plan.chosen.architecture), CIFAR, 10), CIFAR)
     assert plan.chosen.expected_bytes == footprint(cost.layers).bytes_at(DEFAULT_BITS)
     assert plan.chosen.fits
 
 
 def test_a_tighter_budget_lowers_score_and_bytes_until_nothing_fits() -> None:
     loose = pick([CIFAR], 10, Budget(), models=["mobilenet_v1_0.25"]).chosen
-    parts = footprint(count(build(loose.config, CIFAR, 10), CIFAR).layers)
+    parts = footprint(count(build(config_from_dict(loose.architecture), CIFAR, 10), CIFAR).layers)
     floor = parts.bytes_at(MIN_BITS)
     seen = [
         pick([CIFAR], 10, Budget(max_bytes=limit), models=["mobilenet_v1_0.25"]).chosen
@@ -128,7 +129,7 @@ def test_bytes_per_weight_overrides_the_default() -> None:
         pick([CIFAR], 10, Budget(), models=["mobilenet_v1_0.25"], bytes_per_weight=given).chosen
         for given in (0.25, 1.0)
     )
-    cost = count(build(one.config, CIFAR, 10), CIFAR)
+    cost = count(build(config_from_dict(one.architecture), CIFAR, 10), CIFAR)
     assert two.expected_bytes - one.expected_bytes == pytest.approx(0.75 * footprint(cost.layers).weights, abs=1)
 
 
@@ -149,7 +150,7 @@ def test_candidates_go_into_plan_json() -> None:
         "fits",
         "excess",
     }
-    assert config_from_dict(values["candidates"][0]["config"]) == plan.chosen.config
+    assert values["candidates"][0]["config"] == plan.chosen.architecture
     assert values["candidates"][0]["image"] == [3, 32, 32]
 
 
@@ -161,7 +162,8 @@ def test_the_same_question_gets_the_same_plan_and_draws_no_random_number() -> No
 
 def test_the_more_that_is_allowed_the_better_the_choice() -> None:
     scores = [
-        pick([CIFAR], 10, Budget(max_bytes=limit)).chosen.score for limit in (20_000, 50_000, 100_000, 200_000, 500_000)
+        pick([CIFAR], 10, Budget(max_bytes=limit), models=list(trained())).chosen.score
+        for limit in (20_000, 50_000, 100_000, 200_000, 500_000)
     ]
     assert scores == sorted(scores)
 

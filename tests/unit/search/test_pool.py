@@ -3,23 +3,23 @@
 import pytest
 
 from sprat.errors import UnknownName
-from sprat.search.pool import pool, select
+from sprat.search.pool import pool, select, select_for_training, trained
 from sprat.zoo import all_presets, family_of, get_preset
 
 
 def test_the_pool_has_fine_steps_of_each_family() -> None:
-    families = [family_of(config).name for config in pool().values()]
+    families = [family_of(config).name for config in trained().values()]
     assert families.count("mobilenet_v1") == 14
     assert families.count("shufflenet_v1") == 20
     assert families.count("squeezenet") == 14
-    assert {config.groups for name, config in pool().items() if name.startswith("shuffle")} == {1, 2, 3, 4, 8}
+    assert {config.groups for name, config in trained().items() if name.startswith("shuffle")} == {1, 2, 3, 4, 8}
 
 
 def test_a_name_that_is_also_a_preset_means_the_same() -> None:
     presets = all_presets()
-    shared = set(pool()) & set(presets)
+    shared = set(trained()) & set(presets)
     assert len(shared) > 15
-    assert all(pool()[name] == presets[name] for name in shared)
+    assert all(trained()[name] == presets[name] for name in shared)
 
 
 def test_names_are_distinct_values() -> None:
@@ -31,9 +31,9 @@ def test_names_are_distinct_values() -> None:
     [
         (["mobilenet_v1_0.25"], {"mobilenet_v1_0.25"}),
         (["mobilenet_v1_0.1875"], {"mobilenet_v1_0.1875"}),
-        (["squeezenet_1.0"], {"squeezenet_1.0"}),  # a preset that is not in the pool
+        (["squeezenet_1.0"], {"squeezenet_1.0"}),
         (["squeezenet_1.0*"], {"squeezenet_1.0", "squeezenet_1.0_simple_bypass", "squeezenet_1.0_complex_bypass"}),
-        (["shufflenet*g4", "mobilenet_v1_0.5"], {"shufflenet_v1_1.0_g4", "mobilenet_v1_0.5"}),
+        (["shufflenet*_1.0_g4", "mobilenet_v1_0.5"], {"shufflenet_v1_1.0_g4", "mobilenet_v1_0.5"}),
     ],
 )
 def test_select(models: list[str], names: set[str]) -> None:
@@ -42,6 +42,14 @@ def test_select(models: list[str], names: set[str]) -> None:
 
 def test_a_family_means_its_candidates() -> None:
     assert set(select(["squeezenet"])) == {name for name in pool() if name.startswith("squeezenet")}
+
+
+def test_fit_takes_of_a_family_what_was_tried_and_anything_named_outright() -> None:
+    assert set(select_for_training(None)) == set(trained())
+    assert set(select_for_training(["squeezenet"])) == {name for name in trained() if name.startswith("squeezenet")}
+    assert select_for_training(["squeezenet_1.0", "mobilenet_v1_0.5"]) == ["squeezenet_1.0", "mobilenet_v1_0.5"]
+    with pytest.raises(UnknownName):
+        select_for_training(["nothing"])
 
 
 def test_nothing_asked_means_everything() -> None:
@@ -62,5 +70,5 @@ def test_an_unknown_name_offers_the_nearest(wanted: str, near: str) -> None:
 
 
 def test_a_name_near_nothing_says_where_the_list_is() -> None:
-    with pytest.raises(UnknownName, match=r"sprat\.list_models"):
+    with pytest.raises(UnknownName, match="sprat zoo"):
         select(["qqqqqqqq"])

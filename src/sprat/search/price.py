@@ -1,0 +1,56 @@
+"""Price: what the network of a config costs, built without weights."""
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from sprat.cost import Cost, count
+from sprat.image import ImageSpec
+from sprat.search.catalogue import Entry
+from sprat.search.size_model import footprint
+from sprat.zoo import build, config_to_dict
+
+
+@lru_cache(maxsize=4096)
+def price(config: Any, image: ImageSpec, num_classes: int) -> Cost:
+    """What the network of a config costs; built on the meta device, so nothing is allocated. Remembered.
+
+    Raises:
+        BadInput: the config cannot take this image or number of classes.
+    """
+    with torch.device("meta"), _Blank():
+        net = build(config, image, num_classes)
+    return count(net, image)
+
+
+def price_entry(name: str, config: Any, image: ImageSpec, num_classes: int) -> Entry:
+    """The same as an entry of the catalogue.
+
+    Raises:
+        BadInput: the config cannot take this image or number of classes.
+    """
+    cost = price(config, image, num_classes)
+    parts = footprint(cost.layers)
+    return Entry(
+        name=name,
+        architecture=config_to_dict(config),
+        params=cost.params,
+        macs=cost.macs,
+        elementwise=cost.elementwise,
+        peak_bytes=cost.peak_bytes,
+        weights=parts.weights,
+        fixed_bytes=parts.fixed_bytes,
+    )
+
+
+class _Blank(TorchFunctionMode):
+    """Leaves out the filling of tensors, which means nothing on the meta device and takes half of the time."""
+
+    FILLS = frozenset({"normal_", "uniform_", "constant_", "kaiming_uniform_", "trunc_normal_", "fill_", "zero_"})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in self.FILLS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
