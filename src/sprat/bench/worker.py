@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sprat.errors import BadArtifact
 from sprat.export.fresh import fresh_command, fresh_environment
-from sprat.export.needed import import_late
+from sprat.needed import import_late
 
 
 def measure_fresh(module: str, path: Path, *numbers: int) -> dict[str, Any]:

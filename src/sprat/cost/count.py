@@ -79,13 +79,14 @@ def count(net: nn.Module, image: ImageSpec) -> Cost:
         BadInput: the network cannot take such an image, or runs an operator whose cost is not known.
     """
     run = trace(net, image)
+    layers = _layers(run)
     return Cost(
-        params=sum(parameter.numel() for parameter in run.net.parameters()),
+        params=sum(layer.params for layer in layers),
         macs=sum(op.macs for op in run.ops),
         elementwise=sum(max(op.in_numel, op.out_numel) for op in run.ops if op.group not in (*FREE, "multiply")),
         activations=sum(op.out_numel for op in run.ops if op.macs),
         peak_bytes=peak_bytes(run),
-        layers=_layers(run),
+        layers=layers,
     )
 
 
@@ -120,7 +121,7 @@ def _own_params(modules: dict[str, nn.Module]) -> dict[str, int]:
     seen: set[int] = set()
     owned = {}
     for name, module in modules.items():
-        new = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in seen]
+        new = [p for p in module._parameters.values() if p is not None and id(p) not in seen]
         seen.update(id(parameter) for parameter in new)
         owned[name] = sum(parameter.numel() for parameter in new)
     return owned

@@ -7,7 +7,7 @@ drawn.
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +26,9 @@ aten = torch.ops.aten
 
 Shape = tuple[int, ...]
 
-# In evaluation mode these give a tensor like their first one; their meta kernels are Python and slow.
 _NORM = (aten.native_batch_norm.default, aten._native_batch_norm_legit_no_training.default)
-_LIKE_INPUT = (aten.relu.default,)
+_QUICK = {*_NORM, aten.relu.default, aten.convolution.default}
+_POOLS = (aten.max_pool2d_with_indices, aten.max_pool2d, aten.avg_pool2d)
 _ALLOCATIONS = (aten.empty, aten.new_empty, aten.empty_like, aten.empty_strided, aten.new_empty_strided)
 
 
@@ -46,6 +46,9 @@ class Op:
         out_numel: elements of the first output.
         reads: storages of the activations it reads.
         writes: storages of the activations it returns; one that is also read is a view or was changed in place.
+        in_shapes: of `reads`, with the batch of 1.
+        out_shapes: of `writes`.
+        window: (kernel height, kernel width, stride, groups) of convolutions and pools; () for the rest.
     """
 
     module: str
@@ -57,6 +60,9 @@ class Op:
     out_numel: int
     reads: tuple[int, ...]
     writes: tuple[int, ...]
+    in_shapes: tuple[Shape, ...] = ()
+    out_shapes: tuple[Shape, ...] = ()
+    window: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,23 +109,31 @@ def trace(net: nn.Module, image: ImageSpec) -> Trace:
 
 def _on_meta(net: nn.Module) -> nn.Module:
     """`net` itself when it is on the meta device, else a copy there; weights are not copied."""
-    tensors = [*net.parameters(), *net.buffers()]
+    modules = list(net.modules())
+    tensors = _tensors_of(modules)
     if tensors and all(tensor.is_meta for tensor in tensors):
         return net
     memo: dict[int, Any] = {}
     for tensor in tensors:
         empty = torch.empty_like(tensor, device="meta", requires_grad=False)
         memo[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
-    for module in net.modules():
+    for module in modules:
         for value in vars(module).values():
             if isinstance(value, Tensor):
                 memo[id(value)] = torch.empty_like(value, device="meta", requires_grad=False)
     return copy.deepcopy(net, memo)
 
 
+def _tensors_of(modules: Sequence[nn.Module]) -> list[Tensor]:
+    """Parameters and buffers that the modules own; a walk of our own, as PyTorch's takes longer than the network."""
+    parameters = [tensor for module in modules for tensor in module._parameters.values() if tensor is not None]
+    return [*parameters, *(tensor for module in modules for tensor in module._buffers.values() if tensor is not None)]
+
+
 def _run(net: nn.Module, x: Tensor) -> Trace:
-    recorder = _Recorder(net)
-    with _evaluating(net), torch.random.fork_rng(devices=[]), torch.no_grad(), recorder.watching(net), recorder:
+    names = {module: name for name, module in net.named_modules()}
+    recorder = _Recorder(list(names))
+    with _evaluating(names), torch.random.fork_rng(devices=[]), torch.no_grad(), recorder.watching(names), recorder:
         output = net(x)
     return Trace(
         net=net,
@@ -132,11 +146,12 @@ def _run(net: nn.Module, x: Tensor) -> Trace:
 
 
 @contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
+def _evaluating(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Evaluation mode inside; every module's own mode again afterwards."""
-    modes = [(module, module.training) for module in net.modules()]
+    modes = [(module, module.training) for module in modules]
     try:
-        net.eval()
+        for module, _ in modes:
+            module.training = False
         yield
     finally:
         for module, mode in modes:
@@ -146,27 +161,26 @@ def _evaluating(net: nn.Module) -> Iterator[None]:
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down every operator that runs; `watching` tells it which module is running."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.ops: list[Op] = []
         self.shapes: dict[str, tuple[Shape, Shape]] = {}
         self.sizes: dict[int, int] = {}
-        self._constants = {_storage(tensor) for tensor in (*net.parameters(), *net.buffers())}
+        self._constants = {_storage(tensor) for tensor in _tensors_of(modules)}
         self._running: list[str] = [""]
         self._alive: list[Any] = []  # a storage's id is its address, so no storage may go while we count
 
     @contextmanager
-    def watching(self, net: nn.Module) -> Iterator[None]:
+    def watching(self, names: Mapping[nn.Module, str]) -> Iterator[None]:
         """Keep track of the running module by two forward hooks, which are gone afterwards."""
-        names = {id(module): name for name, module in net.named_modules()}
 
         def enter(module: nn.Module, _args: Any) -> None:
-            if (name := names.get(id(module))) is not None:
+            if (name := names.get(module)) is not None:
                 self._running.append(name)
                 self.shapes.setdefault(name, ((), ()))
 
         def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            if (name := names.get(id(module))) is not None:
+            if (name := names.get(module)) is not None:
                 self._running.pop()
                 if self.shapes[name] == ((), ()):
                     self.shapes[name] = (_shape((args, kwargs)), _shape(output))
@@ -181,12 +195,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        output: Any
-        if func in _LIKE_INPUT and args[0].is_meta:
-            output = torch.empty_like(args[0])
-        elif func in _NORM and args[0].is_meta and not (func is _NORM[0] and args[5]):
-            output = (torch.empty_like(args[0]), args[0].new_empty(0), args[0].new_empty(0))
-        else:
+        output = _quick_output(func, args)
+        if output is None:
             output = func(*args, **kwargs)
         if func.overloadpacket not in _ALLOCATIONS:
             self._record(func.overloadpacket, args, kwargs, output)
@@ -216,8 +226,60 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 out_numel=outputs[0].numel() if outputs else 0,
                 reads=tuple(storage for storage in reads if storage not in self._constants),
                 writes=tuple(storage for storage in writes if storage not in self._constants),
+                in_shapes=self._shapes(inputs, reads),
+                out_shapes=self._shapes(outputs, writes),
+                window=_window(packet, args),
             )
         )
+
+    def _shapes(self, tensors: list[Tensor], storages: list[int]) -> tuple[Shape, ...]:
+        return tuple(
+            tuple(tensor.shape)
+            for tensor, storage in zip(tensors, storages, strict=True)
+            if storage not in self._constants
+        )
+
+
+def _quick_output(func: Any, args: Any) -> Any:
+    """The output of the commonest operators on the meta device, whose own kernels are Python and slow; else None."""
+    if func not in _QUICK or not args[0].is_meta:
+        return None
+    x = args[0]
+    if func is aten.convolution.default:
+        weight, strides, paddings, dilations, transposed = args[1], args[3], args[4], args[5], args[6]
+        if transposed or len(strides) != x.dim() - 2 or x.shape[1] != weight.shape[1] * args[8]:
+            return None
+        sides = [
+            (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            for side, kernel, stride, padding, dilation in zip(
+                x.shape[2:], weight.shape[2:], strides, paddings, dilations, strict=True
+            )
+        ]
+        if min(sides) < 1:
+            return None  # PyTorch's own kernel says what is wrong
+        return torch.empty((x.shape[0], weight.shape[0], *sides), dtype=x.dtype, device="meta")
+    same = torch.empty(x.shape, dtype=x.dtype, device="meta")
+    if func in _NORM:
+        if func is _NORM[0] and args[5]:
+            return None
+        return same, torch.empty(0, device="meta"), torch.empty(0, device="meta")
+    return same
+
+
+def _window(packet: Any, args: Any) -> tuple[int, ...]:
+    """(kernel height, kernel width, stride, groups) of a convolution or a two-dimensional pool, else ()."""
+    if packet is aten.convolution and args[1].dim() == 4:
+        return (*args[1].shape[2:], args[3][0], args[8])
+    if packet in _POOLS:
+        kernel = _pair(args[1])
+        stride = _pair(args[2]) if len(args) > 2 and args[2] else kernel
+        return (*kernel, stride[0], 1)
+    return ()
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    sides = [value] if isinstance(value, int) else list(value)
+    return sides[0], sides[-1]
 
 
 def _macs(packet: Any, args: Any, kwargs: Any, output: Any) -> tuple[str, int]:
@@ -257,13 +319,20 @@ def _storage(tensor: Tensor) -> int:
 
 def _tensors(value: Any) -> list[Tensor]:
     """The floating-point tensors in nested tuples, lists and dicts; indices of a max pool are not activations."""
-    if isinstance(value, Tensor):
-        return [value] if value.is_floating_point() else []
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if isinstance(value, tuple | list):
-        return [tensor for part in value for tensor in _tensors(part)]
-    return []
+    found: list[Tensor] = []
+    _collect((value,), found)
+    return found
+
+
+def _collect(values: Iterable[Any], found: list[Tensor]) -> None:
+    for value in values:
+        if isinstance(value, Tensor):
+            if value.is_floating_point():
+                found.append(value)
+        elif isinstance(value, tuple | list):
+            _collect(value, found)
+        elif isinstance(value, dict):
+            _collect(value.values(), found)
 
 
 def _shape(value: Any) -> Shape:

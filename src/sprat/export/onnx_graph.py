@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sprat.errors import BadInput
-from sprat.export.needed import import_late
+from sprat.needed import import_late
 
 if TYPE_CHECKING:
     from torch import nn

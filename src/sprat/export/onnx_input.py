@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sprat.export.needed import import_late
+from sprat.needed import import_late
 from sprat.preprocess import Preprocess
 
 

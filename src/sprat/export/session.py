@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sprat.errors import BadArtifact
-from sprat.export.needed import import_late
+from sprat.needed import import_late
 
 INPUT, OUTPUT = "image", "probabilities"
 
