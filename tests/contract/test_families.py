@@ -19,11 +19,15 @@ IMAGENET = ImageSpec(3, 224, 224)
 
 
 def variants() -> list[str]:
-    """The cheapest preset of each variant: of those that differ by more than numbers. Every preset is built, counted, and
-    run without weights; `make contract` runs every one with weights too."""
+    """The cheapest preset of each variant, of those that differ by more than numbers.
+
+    Every preset is built, counted and run without weights; `make contract` runs every one with weights too.
+    """
     found: dict[Any, tuple[int, str]] = {}
     for name, config in all_presets().items():
-        words = tuple(getattr(config, f.name) for f in fields(config) if isinstance(getattr(config, f.name), str | bool))
+        words = tuple(
+            getattr(config, f.name) for f in fields(config) if isinstance(getattr(config, f.name), str | bool)
+        )
         with torch.device("meta"):
             params = sum(p.numel() for p in create(name, num_classes=5, image=ImageSpec(3, 32, 32)).parameters())
         key = (family_of(config).name, words, getattr(config, "groups", 2) == 1)

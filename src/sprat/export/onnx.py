@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import sprat
 from sprat.atomic import write_atomic
 from sprat.errors import BadInput
-from sprat.needed import import_late
 from sprat.export.onnx_graph import IR_VERSION, OPSET, network_graph
 from sprat.export.onnx_input import preprocess_nodes
 from sprat.export.session import INPUT, OUTPUT
+from sprat.needed import import_late
 from sprat.preprocess import Preprocess
 
 if TYPE_CHECKING:

@@ -19,6 +19,8 @@ def pareto_front(items: Sequence[T], quality: Callable[[T], float], costs: Calla
         costs: lower is better, each; as many for every item.
     """
     ordered = sorted(items, key=lambda item: (-quality(item), *costs(item)))
+    if not ordered:
+        return []
     table = np.array([costs(item) for item in ordered], dtype=float).reshape(len(ordered), -1)
     kept: list[int] = []
     for position in range(len(ordered)):

@@ -6,6 +6,7 @@ A block comes here when a third family uses it in the identical form (docs/archi
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from sprat.errors import BadInput
@@ -82,6 +83,29 @@ def conv_bn_act(
 ) -> nn.Sequential:
     """act(BN(conv(x))), with the shapes and arguments of `conv_bn`."""
     return conv_bn(in_channels, out_channels, kernel, stride, groups, padding=padding, eps=eps).append(act())
+
+
+class FactorizedReduction(nn.Module):
+    """BN(concat(conv1x1/2(x), conv1x1/2(x one pixel on))): (N, in, H, W) to (N, out, ceil(H / 2), ceil(W / 2)).
+
+    Every pixel of x is read by one of the two; the shift pads zeros at the bottom and the right. Each half has its own
+    batch norm, which computes the same and can be folded into its convolution.
+
+    Args:
+        in_channels: of x.
+        out_channels: of the result, half of them of each convolution.
+        eps: of the batch norms.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.even = conv_bn(in_channels, out_channels // 2, 1, 2, eps=eps)
+        self.odd = conv_bn(in_channels, out_channels - out_channels // 2, 1, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The smaller map."""
+        shifted = nn.functional.pad(x[:, :, 1::2, 1::2], (0, x.shape[3] % 2, 0, x.shape[2] % 2))
+        return torch.cat([self.even(x), self.odd(shifted)], dim=1)
 
 
 def scaled(channels: int, width: float, least: int = 8) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
-from sprat.zoo.blocks import conv_bn, fit_strides
+from sprat.zoo.blocks import FactorizedReduction, conv_bn, fit_strides
 from sprat.zoo.family import family
 
 OPS = ("conv3", "sep3", "conv5", "sep5", "avg3", "max3")  # in the order of the released code
@@ -111,25 +111,6 @@ def operation(op: str, channels: int, separable: bool) -> nn.Sequential:
     return nn.Sequential(*relu_conv_bn(channels, channels, 1), nn.ReLU(), *run)
 
 
-class Reduction(nn.Module):
-    """BN(concat(conv1x1/2(x), conv1x1/2(x one pixel on))): (N, in, H, W) to (N, out, ceil(H / 2), ceil(W / 2)).
-
-    "Factorized": every pixel of x is read by one of the two. The shift pads zeros at the bottom and the right.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, 2, bias=False)
-        self.odd = nn.Conv2d(in_channels, out_channels // 2, 1, 2, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The smaller map."""
-        shifted = nn.functional.pad(x[:, :, 1:, 1:], (0, 1, 0, 1))
-        y: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
-        return y
-
-
 class Layer(nn.Module):
     """BN(conv1x1(ReLU(concat(skips, operation(previous))))); the first layer of a network is its operation alone."""
 
@@ -211,7 +192,7 @@ def build(config: EnasMacro, image: ImageSpec, num_classes: int) -> nn.Module:
             read = {start}.union(*(layer.skips for layer in config.layers[start:]))
             for index in sorted(index for index in read if index <= start):
                 narrow, wide = channels, 2 * channels
-                reductions[index] = Reduction(narrow, wide) if stride == 2 else conv_bn(narrow, wide, 1)
+                reductions[index] = FactorizedReduction(narrow, wide) if stride == 2 else conv_bn(narrow, wide, 1)
             channels *= 2
         layers = [Layer(k, config.layers[k], channels, config.separable) for k in range(start, end)]
         parts.append(Part(reductions, layers))

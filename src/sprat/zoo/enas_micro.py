@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
-from sprat.zoo.blocks import conv_bn, conv_bn_act, fit_strides
+from sprat.zoo.blocks import FactorizedReduction, conv_bn, conv_bn_act, fit_strides
 from sprat.zoo.family import family
 
 OPS = ("sep3", "sep5", "avg3", "max3", "identity")  # in the order of the released code
@@ -109,25 +109,6 @@ def separable(channels: int, kernel: int, stride: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class Reduction(nn.Module):
-    """BN(concat(conv1x1/2(x), conv1x1/2(x one pixel on))): (N, in, H, W) to (N, out, ceil(H / 2), ceil(W / 2)).
-
-    "Factorized": every pixel of x is read by one of the two. The shift pads zeros at the bottom and the right.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.even = nn.Conv2d(in_channels, out_channels // 2, 1, 2, bias=False)
-        self.odd = nn.Conv2d(in_channels, out_channels // 2, 1, 2, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The smaller map."""
-        shifted = nn.functional.pad(x[:, :, 1:, 1:], (0, 1, 0, 1))
-        y: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
-        return y
-
-
 class DropPath(nn.Module):
     """In training: x / keep with probability keep, an image, else 0; keep = 1 - progress * final."""
 
@@ -147,7 +128,7 @@ class DropPath(nn.Module):
 def operation(op: str, channels: int, stride: int, drop_path: float) -> nn.Module:
     """One operation: (N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride)); averages leave out the padding."""
     if op == "identity":
-        return Reduction(channels, channels) if stride == 2 else nn.Identity()
+        return FactorizedReduction(channels, channels) if stride == 2 else nn.Identity()
     if op == "avg3":
         run: nn.Module = nn.AvgPool2d(3, stride, 1, count_include_pad=False)
     elif op == "max3":
@@ -176,7 +157,7 @@ class MicroCell(nn.Module):
         older, newer = in_channels
         self.older: nn.Module = nn.Identity()
         if halve_older:
-            self.older = nn.Sequential(nn.ReLU(), Reduction(older, channels))
+            self.older = nn.Sequential(nn.ReLU(), FactorizedReduction(older, channels))
         elif older != channels:
             self.older = relu_conv_bn(older, channels)
         # The released code projects the newer input twice, once to match the width and once in every cell.
@@ -190,8 +171,8 @@ class MicroCell(nn.Module):
             self.right.append(operation(node.right_op, channels, stride if node.right_input < 2 else 1, drop_path))
         self.outputs = unread(cell)
         # Inputs that no node reads are concatenated too; a reduction cell must halve them first.
-        halves = {str(state): Reduction(channels, channels) for state in self.outputs if state < 2 and stride == 2}
-        self.halves = nn.ModuleDict(halves)
+        halved = [str(state) for state in self.outputs if state < 2 and stride == 2]
+        self.halves = nn.ModuleDict({state: FactorizedReduction(channels, channels) for state in halved})
         self.out_channels = len(self.outputs) * channels
 
     def forward(self, older: Tensor, newer: Tensor) -> Tensor:

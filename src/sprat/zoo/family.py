@@ -106,7 +106,7 @@ def get_preset(name: str) -> Any:
     presets = all_presets()
     if name not in presets:
         near = get_close_matches(name, presets, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`sprat.list_models()` names them all"
+        hint = f"did you mean {' or '.join(near)}?" if near else "`sprat zoo` shows them all"
         raise UnknownName(f"no model is called {name!r}; {hint}")
     return presets[name]
 

@@ -31,8 +31,9 @@ class SqueezeNet:
         base_e: expand filters of fire2.
         incr_e: added to the expand filters after every `freq` fires.
         freq: fires of equal size in a row.
-        pct3x3: fraction of the expand filters that are 3x3.
-        sr: squeeze ratio, squeeze filters over expand filters.
+        pct3x3: fraction of the expand filters that are 3x3, 0.01 to 0.99 in section 5.3; their number is rounded to the
+            nearest, the rest are 1x1, so that the expand filters stay as many as base_e and incr_e say.
+        sr: squeeze ratio, squeeze filters over expand filters, 0.125 to 1 in section 5.2.
         bypass: "none", "simple" (around fires with as many channels in as out: fire3, 5, 7, 9) or "complex" (also 1x1
             convolutions around the other fires).
         conv10_padding: 0 as in table 1; the released v1.0 file has 1.
@@ -112,23 +113,27 @@ class Bypass(nn.Module):
 def fire_widths(config: SqueezeNet, fire: int) -> tuple[int, int, int]:
     """Squeeze, expand 1x1 and expand 3x3 filters of fire2 ... fire9 (section 5.1).
 
+    The study takes pct3x3 from 1% to 99% of 128 and more filters, which is seldom whole: the 3x3 filters are rounded.
+
     Raises:
-        BadInput: a number of filters is not whole, or zero.
+        BadInput: the squeeze or the expand filters are not whole, or none are left of a kind.
     """
-    expand = config.base_e + config.incr_e * ((fire - FIRES[0]) // config.freq)
-    wanted = (
-        ("squeeze 1x1", expand * config.sr * config.width),
-        ("expand 1x1", expand * (1 - config.pct3x3) * config.width),
-        ("expand 3x3", expand * config.pct3x3 * config.width),
-    )
-    squeeze, one, three = (_whole(filters, f"fire{fire} {what}") for what, filters in wanted)
-    return squeeze, one, three
+    published = config.base_e + config.incr_e * ((fire - FIRES[0]) // config.freq)
+    squeeze = _whole(published * config.sr * config.width, f"fire{fire} squeeze 1x1")
+    expand = _whole(published * config.width, f"fire{fire} expand")
+    three = round(expand * config.pct3x3)
+    if not 0 < three < expand:
+        raise BadInput(
+            f"squeezenet: pct3x3 {config.pct3x3} of the {expand} expand filters of fire{fire} leaves {three} 3x3 and "
+            f"{expand - three} 1x1 filters; choose one that leaves at least 1 of each, such as 0.5"
+        )
+    return squeeze, expand - three, three
 
 
 def _whole(filters: float, what: str) -> int:
     if round(filters) < 1 or abs(filters - round(filters)) > 1e-6:
         raise BadInput(
-            f"squeezenet: {what} would have {filters:g} filters; choose width, base_e, incr_e, pct3x3 and sr that give "
+            f"squeezenet: {what} would have {filters:g} filters; choose width, base_e, incr_e and sr that give "
             "whole numbers (widths that are multiples of 1/16 do)"
         )
     return round(filters)

@@ -140,10 +140,12 @@ class Straight:
     def reduce(self, x: Tensor, stride: int) -> Tensor:
         if stride == 1:
             return self.norm(self.conv(x))
-        even, odd = next(self.values)[:, :, 0, 0], next(self.values)[:, :, 0, 0]
         bottom_right = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        halves = [torch.einsum("oc,nchw->nohw", w, y[:, :, ::2, ::2]) for w, y in ((even, x), (odd, bottom_right))]
-        return self.norm(torch.cat(halves, 1))
+        halves = []
+        for y in (x, bottom_right):
+            weight = next(self.values)[:, :, 0, 0]
+            halves.append(self.norm(torch.einsum("oc,nchw->nohw", weight, y[:, :, ::2, ::2])))
+        return torch.cat(halves, 1)
 
     def logits(self, x: Tensor, layers: list[list[int]], separable: bool, strides: tuple[int, int]) -> Tensor:
         stored = [self.norm(self.conv(x))]

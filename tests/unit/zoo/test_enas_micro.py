@@ -105,11 +105,11 @@ class Straight:
 
     def reduce(self, x: Tensor, key: str) -> Tensor:
         moved = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-        parts = [
-            torch.einsum("oc,nchw->nohw", self[f"{key}.{name}.weight"][:, :, 0, 0], y[:, :, ::2, ::2])
-            for name, y in (("even", x), ("odd", moved))
-        ]
-        return self.norm(torch.cat(parts, 1), f"{key}.norm")
+        parts = []
+        for name, y in (("even", x), ("odd", moved)):
+            weight = self[f"{key}.{name}.0.weight"][:, :, 0, 0]
+            parts.append(self.norm(torch.einsum("oc,nchw->nohw", weight, y[:, :, ::2, ::2]), f"{key}.{name}.1"))
+        return torch.cat(parts, 1)
 
     def separable(self, x: Tensor, key: str, stride: int) -> Tensor:
         for first, step in ((1, stride), (5, 1)):

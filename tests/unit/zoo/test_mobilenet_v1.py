@@ -1,4 +1,4 @@
-"""The counts of MobileNet's tables 1 to 3, 6, 7, 9 and 10 (shared/facts/mobilenet.md)."""
+"""The counts of MobileNet's tables 1 to 7, 9 and 10, and its variants (shared/facts/mobilenet.md)."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 from sprat.cost import Cost, count
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
-from sprat.zoo import build
+from sprat.zoo import build, get_preset
 from sprat.zoo.mobilenet_v1 import MobileNetV1, separable
 
 
@@ -93,6 +93,56 @@ def test_table_3_full_convolution() -> None:
 def test_the_last_depthwise_layer_has_stride_1() -> None:
     rows = [row for row in cost(1.0, 224).layers if row.kind == "depthwise"]
     assert rows[-1].in_shape == rows[-1].out_shape == (1024, 7, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "macs", "params", "stages"),
+    [
+        ("mobilenet_v1_1.0_conv", 4_867_293_184, 29_294_088, [1, 2, 2, 6, 2]),  # table 4
+        ("mobilenet_v1_1.0_shallow", 307_323_392, 2_887_976, [1, 2, 2, 1, 2]),  # table 5
+        ("mobilenet_v1_1.0_relu6", 568_740_352, 4_231_976, [1, 2, 2, 6, 2]),
+    ],
+)
+def test_variants(name: str, macs: int, params: int, stages: list[int]) -> None:
+    image = ImageSpec(3, 224, 224)
+    with torch.device("meta"):
+        net = build(get_preset(name), image, 1000)
+        seen = count(net, image)
+        maps = net.features(torch.empty(1, *image.shape))
+    assert (seen.macs, seen.params) == (macs, params)
+    assert [len(stage) for stage in net.stages] == stages
+    assert [x.shape[-1] for x in maps] == [112, 112, 56, 28, 14, 7]
+
+
+def test_conv_mobilenet_has_no_depthwise_layer() -> None:
+    with torch.device("meta"):
+        seen = count(build(MobileNetV1(convolution="full"), ImageSpec(3, 32, 32), 10), ImageSpec(3, 32, 32))
+    assert [row.kind for row in seen.layers if row.macs] == ["conv"] * 14 + ["linear"]
+
+
+@pytest.mark.parametrize("convolution", ["separable", "full"])
+def test_relu6_clips_every_layer_and_the_default_none(convolution: str) -> None:
+    counts = []
+    for activation in ("relu", "relu6"):
+        config = MobileNetV1(convolution=convolution, activation=activation)
+        with torch.device("meta"):
+            net = build(config, ImageSpec(3, 32, 32), 10)
+        counts.append([sum(type(m) is kind for m in net.modules()) for kind in (nn.ReLU, nn.ReLU6)])
+    layers = 27 if convolution == "separable" else 14
+    assert counts == [[layers, 0], [0, layers]]
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (MobileNetV1(convolution="depthwise"), "separable or full"),
+        (MobileNetV1(activation="swish"), "relu or relu6"),
+        (MobileNetV1(dropout=1.0), "dropout"),
+    ],
+)
+def test_unknown_variants_are_refused(config: MobileNetV1, why: str) -> None:
+    with pytest.raises(BadInput, match=why):
+        build(config, ImageSpec(3, 32, 32), 10)
 
 
 @pytest.mark.parametrize("width", [0.0, -1.0, float("nan")])

@@ -1,4 +1,6 @@
-"""The counts of ShuffleNet's tables 1, 2, 5 and 6, the unit, the shuffle (shared/facts/shufflenet.md)."""
+"""The counts of ShuffleNet's tables 1, 2, 5 and 6, unit, shuffle, variants (shared/facts/shufflenet.md)."""
+
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,8 +9,17 @@ from torch import nn
 from sprat.cost import Cost, count
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
-from sprat.zoo import build
-from sprat.zoo.shufflenet_v1 import PRESETS, AddUnit, ConcatUnit, ShuffleNetV1, channel_shuffle, widths
+from sprat.zoo import build, get_preset
+from sprat.zoo.shufflenet_v1 import (
+    PRESETS,
+    AddUnit,
+    ChannelShuffle,
+    ConcatUnit,
+    ShuffleNetV1,
+    SqueezeExcitation,
+    channel_shuffle,
+    widths,
+)
 
 IMAGENET = ImageSpec(3, 224, 224)
 
@@ -120,6 +131,88 @@ def test_initial_values_are_the_authors() -> None:
     assert all((norm.bias == 1e-4).all() and (norm.weight == 1).all() and norm.eps == 1e-5 for norm in norms)
 
 
+def test_squeeze_and_excitation_adds_2_88_million_macs() -> None:
+    plain, with_se = (cost(get_preset(name)) for name in ("shufflenet_v1_2.0_g3", "shufflenet_v1_2.0_g3_se"))
+    assert with_se.macs == 526_925_184  # printed 527M
+    assert with_se.macs - plain.macs == 2_880_000
+    weights_and_biases = sum(n * (2 * c * c // 16 + c // 16 + c) for n, c in ((4, 480), (8, 960), (4, 1920)))
+    assert with_se.params - plain.params == weights_and_biases
+
+
+def test_squeeze_and_excitation_scales_channels() -> None:
+    torch.manual_seed(0)
+    gate = SqueezeExcitation(8, 2)
+    x = torch.randn(2, 8, 5, 3)
+    ratio = gate(x) / x
+    torch.testing.assert_close(ratio, ratio[:, :, :1, :1].expand_as(ratio), rtol=1e-4, atol=1e-5)
+    assert (ratio > 0).all()
+    assert (ratio < 1).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 0.25])
+@pytest.mark.parametrize("groups", [3, 8])
+def test_table_3_compares_networks_of_equal_cost(scale: float, groups: int) -> None:
+    without = get_preset(f"shufflenet_v1_{scale}_g{groups}_noshuffle")
+    assert without == replace(get_preset(f"shufflenet_v1_{scale}_g{groups}"), shuffle=False)
+    seen, wanted = cost(without), cost(replace(without, shuffle=True))
+    assert (seen.macs, seen.params) == (wanted.macs, wanted.params)
+    with torch.device("meta"):
+        nets = [build(replace(without, shuffle=shuffle), IMAGENET, 10) for shuffle in (True, False)]
+    assert [sum(isinstance(module, ChannelShuffle) for module in net.modules()) for net in nets] == [16, 0]
+
+
+@pytest.mark.parametrize(("shuffle", "seen"), [(True, 36), (False, 12)])
+def test_only_the_shuffle_lets_an_output_see_the_other_groups(shuffle: bool, seen: int) -> None:
+    torch.manual_seed(0)
+    unit = AddUnit(36, 3, shuffle).eval()
+    nn.init.constant_(unit.branch[0][1].bias, 10.0)  # no ReLU is dead, so that every path carries a gradient
+    x = torch.randn(1, 36, 3, 3, requires_grad=True)
+    reached = torch.autograd.grad(unit.branch(x)[0, 0].sum(), x)[0].abs().sum((0, 2, 3)) > 0
+    assert reached.sum() == seen
+
+
+@pytest.mark.parametrize(
+    ("config", "macs"),
+    [
+        # Table 5 prints 40M for the shallow network: its width is not stated.
+        (ShuffleNetV1(groups=3, scale=0.5, units=(2, 4, 2)), 21_584_496),
+        (ShuffleNetV1(groups=3, scale=0.5, units=(2, 4, 2), stage2=180), 41_634_216),
+        # 38M for 0.5x with 4 groups: 4 x 136 does not divide, and the text gives stage 4 576 channels.
+        (ShuffleNetV1(groups=4, scale=0.5, stage2=144), 40_710_528),
+        (ShuffleNetV1(groups=4, scale=0.5, stage2=144, conv1=8), 38_932_416),
+        (ShuffleNetV1(groups=4, scale=0.5, stage2=128), 33_427_456),
+        # 13M for 0.25x comes out with 12 channels in conv1, not with half of them.
+        (ShuffleNetV1(groups=1, scale=0.25, conv1=6), 11_003_184),
+        (ShuffleNetV1(groups=3, scale=0.25, conv1=6), 11_009_808),
+    ],
+)
+def test_widths_that_are_printed_or_tried(config: ShuffleNetV1, macs: int) -> None:
+    assert cost(config).macs == macs
+
+
+def test_the_shallow_network_has_26_layers() -> None:
+    assert sum(row.macs > 0 for row in cost(get_preset("shufflenet_v1_0.5_g3_shallow")).layers) == 26
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (ShuffleNetV1(stage2=140), "does not divide into 3 groups"),
+        (ShuffleNetV1(stage2=0), "does not divide"),
+        (ShuffleNetV1(groups=0, stage2=120), "does not divide into 0 groups"),
+        (ShuffleNetV1(conv1=25), "less the 25 of conv1"),
+        (ShuffleNetV1(conv1=0), "less the 0 of conv1"),
+        (ShuffleNetV1(conv1=240), "less the 240 of conv1"),
+        (ShuffleNetV1(units=(2, 0, 2)), "at least 1"),
+        (ShuffleNetV1(se_ratio=0), "se_ratio"),
+        (ShuffleNetV1(dropout=1.0), "dropout"),
+    ],
+)
+def test_variants_that_cannot_be_built_are_refused(config: ShuffleNetV1, why: str) -> None:
+    with pytest.raises(BadInput, match=why):
+        build(config, IMAGENET, 10)
+
+
 @pytest.mark.parametrize(
     ("groups", "scale", "why"),
     [
@@ -138,7 +231,7 @@ def test_channels_that_do_not_divide_are_refused(groups: int, scale: float, why:
 
 
 def test_every_preset_divides() -> None:
-    assert len(PRESETS) == 19
+    assert len(PRESETS) == 27
     for config in PRESETS.values():
         stem, stage2 = widths(config)
         assert (stage2 - stem) % config.groups == 0

@@ -76,6 +76,33 @@ def test_metaparameters_of_the_defaults_give_table_1() -> None:
     ]
 
 
+@pytest.mark.parametrize(("pct3x3", "three"), [(0.01, [1, 3]), (0.125, [16, 32]), (0.3, [38, 77]), (0.99, [127, 253])])
+def test_pct3x3_from_1_to_99_percent_keeps_the_number_of_expand_filters(pct3x3: float, three: list[int]) -> None:
+    config = SqueezeNet(sr=0.5, pct3x3=pct3x3)
+    assert [fire_widths(config, fire) for fire in (2, 4)] == [
+        (64, 128 - three[0], three[0]),
+        (128, 256 - three[1], three[1]),
+    ]
+
+
+def test_the_design_space_study_is_within_the_metaparameters() -> None:
+    sweep = [SqueezeNet(sr=sr) for sr in (0.125, 0.25, 0.5, 0.75, 1.0)]
+    params = [cost(config).params for config in sweep]
+    assert params == [1_248_424, 1_967_080, 3_404_392, 4_841_704, 6_279_016]
+    steps = {(b - a) / (d.sr - c.sr) for a, b, c, d in zip(params, params[1:], sweep, sweep[1:], strict=False)}
+    assert len(steps) == 1, "parameters grow linearly in SR"
+    shares = [cost(SqueezeNet(sr=0.5, pct3x3=percent / 100)).params for percent in (1, 12.5, 25, 50, 75, 99)]
+    assert shares == sorted(shares)
+    assert shares[3] == params[2]
+    assert cost(SqueezeNet(base_e=64, incr_e=64, freq=3, sr=1.0, pct3x3=0.99)).params > 0
+
+
+def test_rounded_fires_still_take_bypasses() -> None:
+    net = build(SqueezeNet(pct3x3=0.3, bypass="complex"), ImageSpec(3, 32, 32), 10).eval()
+    with torch.no_grad():
+        assert net(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+
+
 def test_simple_bypass_is_around_fires_3_5_7_and_9() -> None:
     net = build(SqueezeNet(bypass="simple"), ImageSpec(3, 32, 32), 10)
     blocks = [type(module).__name__ for module in net.modules() if type(module).__name__ in ("Bypass", "Fire")]
@@ -122,9 +149,12 @@ def test_initial_values_are_caffes() -> None:
     [
         ({"version": "1.2"}, "1.0 or 1.1"),
         ({"bypass": "all"}, "none, simple or complex"),
-        ({"pct3x3": 0.3}, "fire2 expand 1x1 would have 89.6 filters"),
+        ({"pct3x3": 0.003}, "pct3x3 0.003 of the 128 expand filters of fire2 leaves 0 3x3"),
+        ({"pct3x3": 0.997}, "leaves 128 3x3 and 0 1x1"),
         ({"sr": 0.1}, "squeeze 1x1 would have 12.8 filters"),
         ({"base_e": 127}, "whole"),
+        ({"base_e": 5, "sr": 0.4, "width": 0.5}, "fire2 expand would have 2.5 filters"),
+        ({"base_e": 127, "sr": 1.0, "width": 0.5}, "63.5 filters"),
         ({"width": 0.3}, "whole"),
         ({"width": 0.01}, "whole"),
         ({"width": float("nan")}, "above 0"),
