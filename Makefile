@@ -4,7 +4,7 @@ VENV ?= .venv
 EXTRAS ?= all,dev
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test quick check lock clean
+.PHONY: setup demo test quick contract check lock clean
 
 $(VENV)/.stamp: pyproject.toml constraints.txt
 	$(PY) -m venv $(VENV)
@@ -25,6 +25,10 @@ test: check
 
 quick: setup
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+# Every preset of the zoo, with weights; the suite takes the cheapest of each variant.
+contract: setup
+	SPRAT_EVERY=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/contract
 
 check: setup
 	scripts/check $(BIN)

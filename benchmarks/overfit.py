@@ -31,13 +31,24 @@ SPARE = {"dropout": 0.0}  # what would hold learning by heart back
 # Family: a preset, the fields that make it small, the optimiser and its learning rate.
 SMALL: dict[str, tuple[str, dict[str, Any], str, float]] = {
     "alexnet": ("alexnet", {"width": 0.0625, "batch_norm": True, "lrn": False, **SPARE}, "adam", 1e-3),
+    "densenet": ("densenet_bc_100_12", {"blocks": [4, 4, 4], "growth": 8, **SPARE}, "sgd", 0.1),
+    "enas_macro": ("enas_macro_96_separable", {"filters": 4, **SPARE}, "sgd", 0.1),
+    "enas_micro": ("enas_micro_36", {"cells": 3, "filters": 4, "drop_path": 0.0, **SPARE}, "sgd", 0.1),
+    "inception_resnet_v2": ("inception_resnet_v2", {"width": 0.125, **SPARE}, "adam", 3e-3),
+    "inception_v1": ("inception_v1", {"width": 0.25, **SPARE}, "adam", 3e-3),
+    "inception_v2": ("inception_v2", {"width": 0.125, **SPARE}, "adam", 3e-3),
+    "inception_v3": ("inception_v3", {"width": 0.125, **SPARE}, "adam", 3e-3),
+    "inception_v4": ("inception_v4", {"width": 0.125, **SPARE}, "adam", 3e-3),
+    "mobilenet_v1": ("mobilenet_v1_0.25", {**SPARE}, "sgd", 0.05),
+    "nasnet": ("nasnet_a_2_768", {"cells": 1, "filters": 96, "drop_path": 0.0, **SPARE}, "sgd", 0.05),
+    "resnet": ("resnet18", {"width": 0.125}, "sgd", 0.1),
+    "resnet_cifar": ("resnet_cifar_20", {"width": 0.5}, "sgd", 0.1),
+    "resnext": ("resnext29_32x4d_0.125", {}, "sgd", 0.1),
+    "shufflenet_rival": ("shufflenet_rival_resnet", {}, "sgd", 0.1),
+    "shufflenet_v1": ("shufflenet_v1_0.25_g3", {**SPARE}, "sgd", 0.05),
+    "squeezenet": ("squeezenet_1.1_bn_0.25", {**SPARE}, "sgd", 0.05),
     "vgg": ("vgg11", {"width": 0.125, "batch_norm": True, **SPARE}, "adam", 1e-3),
     "xception": ("xception", {"width": 0.0625, **SPARE}, "adam", 3e-3),
-    "enas_micro": ("enas_micro_36", {"cells": 3, "filters": 4, "drop_path": 0.0, **SPARE}, "sgd", 0.1),
-    "enas_macro": ("enas_macro_96_separable", {"filters": 4, **SPARE}, "sgd", 0.1),
-    "mobilenet_v1": ("mobilenet_v1_0.25", {**SPARE}, "sgd", 0.05),
-    "shufflenet_v1": ("shufflenet_v1_0.5_g3", {**SPARE}, "sgd", 0.05),
-    "squeezenet": ("squeezenet_1.1_bn_0.25", {**SPARE}, "sgd", 0.05),
 }
 
 

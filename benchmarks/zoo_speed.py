@@ -35,7 +35,7 @@ PAIRS = (
     ("densenet_bc_100_12", "densenet_cifar", "densenet100_k12_bc_cifar10", 32, 16),
     ("resnet50", "resnet", "resnet50b", 224, 2),
     ("resnet_v2_50", "preresnet", "preresnet50b", 224, 2),
-    ("resnet20", "resnet_cifar", "resnet20_cifar10", 32, 64),
+    ("resnet_cifar_20", "resnet_cifar", "resnet20_cifar10", 32, 64),
     ("resnext50_32x4d", "resnext", "resnext50_32x4d", 224, 2),
     ("inception_v3", "inceptionv3", "inceptionv3", 299, 1),
     ("inception_v4", "inceptionv4", "inceptionv4", 299, 1),

@@ -1,6 +1,7 @@
 """Every family leaves sprat as an .onnx and a .sprat file that answer like the network itself."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ IMAGE, CLASSES = ImageSpec(3, 40, 32), ("one", "two", "three", "four")
 PREPROCESS = Preprocess(3, 40, 32, (120.0, 115.0, 105.0), (60.0, 59.0, 58.0))
 
 
+FRESH = ("densenet", "mobilenet_v1", "nasnet", "shufflenet_v1", "squeezenet")
 TYPICAL = {"shufflenet_v1": "shufflenet_v1_0.25_g3"}  # the smallest has one group and so nothing to shuffle
 
 
@@ -93,7 +95,7 @@ def test_probabilities_equal_those_of_the_network_for_any_size_and_batch(exporte
             expected = torch.softmax(net(PREPROCESS.apply(images)), 1).numpy()
         seen = session.run(None, {"image": images})[0]
         assert seen.shape == (count, len(CLASSES))
-        np.testing.assert_allclose(seen, expected, atol=1e-4)
+        np.testing.assert_allclose(seen, expected, atol=5e-4)  # a hundred random layers enlarge rounding
     assert np.ptp(expected, axis=0).max() > 0.01
 
 
@@ -138,12 +140,14 @@ def test_metadata_names_classes_and_manifest(exported):
 
 def test_both_files_agree_in_fresh_processes(exported, tmp_path: Path):
     config, net, path = exported
+    if family_of(config).name not in FRESH and not os.environ.get("SPRAT_EVERY"):
+        pytest.skip("fresh processes take long: a few families here, all with SPRAT_EVERY=1 (make contract)")
     sprat_file = tmp_path / "model.sprat"
     to_sprat(net, manifest(config), sprat_file)
     seen = agreement(sprat_file, path, [*pictures(30, 40, 32, seed=2), *pictures(10, 90, 70, seed=3)])
     require(seen)
     assert seen.num == 40
-    assert seen.max_abs_diff < 1e-4
+    assert seen.max_abs_diff < 5e-4
 
 
 def test_grad_cam_is_a_map_of_the_image(exported):

@@ -20,6 +20,7 @@ sprat pick --max-size 2MB --model "mobilenet*" --model shufflenet_v1 --top 40
 sprat pick --max-macs 600M --plot pick.png"""
 
 _LIMITS = "Budget"
+_YARDSTICKS = 6
 
 
 def command(
@@ -77,6 +78,8 @@ def command(
 
 
 def _show(found: "Shortlist", top: int) -> None:
+    from math import log
+
     from sprat.cli.show import print_rows
     from sprat.units import format_count
 
@@ -102,18 +105,20 @@ def _show(found: "Shortlist", top: int) -> None:
     print()
     print(values["note"])
     print()
-    print("For comparison, published results of later networks, which are not built here:")
+    best = found.front[0].candidate
+    near = sorted(values["yardsticks"], key=lambda yardstick: abs(log(yardstick["macs"] / best.macs)))[:_YARDSTICKS]
+    print(f"Later networks near {best.name} in macs, as published; they are not built here:")
     print_rows(
         ["network", "image", "top-1 %", "params", "macs", "source"],
         [
             [
                 yardstick["name"],
-                str(yardstick["image"]),
+                "x".join(map(str, yardstick["image"])),
                 f"{100 * yardstick['top1']:.1f}",
                 format_count(yardstick["params"]),
                 format_count(yardstick["macs"]),
                 yardstick["source"],
             ]
-            for yardstick in values["yardsticks"]
+            for yardstick in sorted(near, key=lambda yardstick: yardstick["macs"])
         ],
     )

@@ -11,7 +11,7 @@ from sprat.needed import import_late
 
 FORMATS = (".png", ".svg", ".pdf")
 _AXES = (("macs", "Multiply-adds"), ("params", "Parameters"), ("latency_ms", "Predicted ms, one CPU thread"))
-_MOST_LABELS = 7  # of the front, in a picture
+_MOST_LABELS = 5  # of the front, in a picture
 
 
 def draw_front(found: dict[str, Any], path: Path) -> Path:
@@ -40,13 +40,9 @@ def draw_front(found: dict[str, Any], path: Path) -> Path:
     panels[0][0].set_ylabel("Top-1 on ImageNet, %")
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=min(7, len(labels)), fontsize=8, frameon=False)
-    figure.suptitle(
-        f"{found['num_fits']:,} of {found['num_candidates']:,} candidates fit {found['budget_text']}", fontsize=12
-    )
-    figure.text(
-        0.5, 0.945, "dots: expected by a model of published results; crosses: published", ha="center", fontsize=9
-    )
-    figure.tight_layout(rect=(0, 0.03 + 0.028 * -(-len(labels) // 7), 1, 0.95))
+    heading = f"{found['num_fits']:,} of {found['num_candidates']:,} candidates fit {found['budget_text']}"
+    figure.suptitle(f"{heading}\ndots: expected by a model of published results; crosses: published", fontsize=11)
+    figure.tight_layout(rect=(0, 0.03 + 0.028 * -(-len(labels) // 7), 1, 0.94))
     try:
         figure.savefig(path, dpi=130)
     except OSError as error:
@@ -77,7 +73,8 @@ def _panel(panel: Any, found: dict[str, Any], key: str, name: str, colour: dict[
     ):
         text = f"{stair[index]['name']} @{stair[index]['image'][1]}"
         place = (stair[index][key], 100 * stair[index]["expected_top1"])
-        panel.annotate(text, place, fontsize=6.5, xytext=(-4, 5), textcoords="offset points", ha="right")
+        box = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.8}
+        panel.annotate(text, place, fontsize=7, xytext=(7, -9), textcoords="offset points", bbox=box, zorder=5)
     for results, mark, shade, label in (
         (found["published"], "x", "0.25", "published results of these networks"),
         (found["yardsticks"], "D", "crimson", "later networks (published)"),

@@ -3,7 +3,8 @@
     log(top-1 error) = intercept - macs_power log(macs) - params_power log(params) + small_power log(KNEE / macs)
                        + offset of the family
 
-The last power counts below KNEE multiply-adds only, where published errors rise faster.
+The last power counts below KNEE multiply-adds only, where published errors rise faster. Macs beyond the largest
+published number a parameter count as that many: of a tiny network on a huge image nothing is known.
 The offsets are ridge estimates: a family with few published results stays near the mean and one without any is at it.
 The model ranks; it is no measurement. Its error is that on results left out, one at a time and a whole family at a
 time. The fitted constants are in accuracy.json, which `scripts/fit_accuracy.py` writes from the ledger.
@@ -56,6 +57,7 @@ class AccuracyModel:
         macs_power: fall of the error with macs.
         params_power: fall of the error with params.
         small_power: further fall with macs, up to KNEE.
+        most_macs_per_param: of any result; further macs count nothing.
         offsets: family to its offset; 0 for any other.
         num_results: published results it was fitted on.
         error_points: mean absolute error in points of top-1 on results left out one at a time.
@@ -67,6 +69,7 @@ class AccuracyModel:
     macs_power: float
     params_power: float
     small_power: float
+    most_macs_per_param: float
     offsets: dict[str, float]
     num_results: int
     error_points: float
@@ -75,6 +78,7 @@ class AccuracyModel:
 
     def log_error(self, family: str, *, params: int, macs: int) -> float:
         """Expected log of the top-1 error; can pass 0, an error of 1, for networks far below those published."""
+        macs = min(macs, round(self.most_macs_per_param * params))
         powers = (self.macs_power, self.params_power, self.small_power)
         fall = sum(power * size for power, size in zip(powers, _sizes(max(1, macs), max(1, params)), strict=True))
         return self.intercept - fall + self.offsets.get(family, 0.0)
@@ -112,6 +116,7 @@ def fit(results: Sequence[Published]) -> AccuracyModel:
         macs_power=round(-solved[1], 5),
         params_power=round(-solved[2], 5),
         small_power=round(-solved[3], 5),
+        most_macs_per_param=round(max(result.macs / result.params for result in results), 2),
         offsets={family: round(value, 5) for family, value in zip(families, solved[4:], strict=True)},
         num_results=len(results),
         error_points=round(100 * float(np.abs(alone - truth).mean()), 2),

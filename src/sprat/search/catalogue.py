@@ -5,10 +5,12 @@ at once. The files lie in the user's cache folder under a fingerprint of the cod
 of the counting is never answered from an old file.
 """
 
+import gc
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -102,20 +104,24 @@ def _count(
     models: Sequence[str] | None,
     watch: Watcher,
 ) -> list[Entry]:
-    from sprat.search.pool import select
+    from sprat.search.pool import select, suits
     from sprat.search.price import price_entry
 
     configs = select(models)
+    if models is None:
+        configs = {name: config for name, config in configs.items() if suits(name, config, image)}
     missing = [name for name in configs if name not in known]
     refusal: BadInput | None = None
-    for position, name in enumerate(missing):
-        watch.progress("count", position / len(missing), f"{name} at {image}")
-        try:
-            known[name] = price_entry(name, configs[name], image, num_classes)
-        except BadInput as error:
-            known[name], refusal = None, error
-        if (position + 1) % _SAVE_EVERY == 0:
-            _write(path, known, whole=False)
+    with _without_collector():
+        for position, name in enumerate(missing):
+            watch.progress("count", position / len(missing), f"{name} at {image}")
+            try:
+                known[name] = price_entry(name, configs[name], image, num_classes)
+            except BadInput as error:
+                known[name], refusal = None, error
+            if (position + 1) % _SAVE_EVERY == 0:
+                _write(path, known, whole=False)
+                gc.collect()
     if missing:
         _write(path, known, whole=models is None)
     found = [entry for name in configs if (entry := known[name]) is not None]
@@ -125,6 +131,18 @@ def _count(
         assert refusal is not None
         raise refusal
     return found
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's search for reference cycles takes a third of the counting; inside it waits until it is called."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def cache_folder() -> Path:

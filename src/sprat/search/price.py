@@ -3,8 +3,8 @@
 from functools import lru_cache
 from typing import Any
 
-import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 
 from sprat.cost import Cost, count
 from sprat.image import ImageSpec
@@ -20,7 +20,7 @@ def price(config: Any, image: ImageSpec, num_classes: int) -> Cost:
     Raises:
         BadInput: the config cannot take this image or number of classes.
     """
-    with torch.device("meta"), _Blank():
+    with _Blank():
         net = build(config, image, num_classes)
     return count(net, image)
 
@@ -46,11 +46,15 @@ def price_entry(name: str, config: Any, image: ImageSpec, num_classes: int) -> E
 
 
 class _Blank(TorchFunctionMode):
-    """Leaves out the filling of tensors, which means nothing on the meta device and takes half of the time."""
+    """Puts new tensors on the meta device and leaves out filling them, which means nothing there and takes long."""
 
     FILLS = frozenset({"normal_", "uniform_", "constant_", "kaiming_uniform_", "trunc_normal_", "fill_", "zero_"})
+    MAKES = frozenset(_device_constructors())
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         if getattr(func, "__name__", "") in self.FILLS:
             return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
+        if func in self.MAKES and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)

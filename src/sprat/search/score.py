@@ -22,6 +22,11 @@ TIME_POWER = 0.31
 SLOWNESS = {"shufflenet_v1": 2.0}  # time of a mac against MobileNet's, in training too; 1 for other families
 
 
+def expected_top1(merit: float) -> float:
+    """ImageNet accuracy, a fraction, behind a score that was given without a limit of training time."""
+    return max(0.0, 1.0 + math.log(merit))
+
+
 def score(family: str, *, params: int, macs: int, bits: float, max_train_macs: float | None = None) -> float:
     """Expected merit between 0 and 1, higher is better.
 

@@ -11,9 +11,11 @@ from sprat.ledger.yardstick import yardsticks
 from sprat.search.accuracy import accuracy_model, published_results
 from sprat.search.front import pareto_front
 from sprat.search.pick import Candidate, Plan, pick
+from sprat.search.score import expected_top1
 from sprat.watch import Watcher
 
-RESOLUTIONS = (96, 112, 128, 144, 160, 176, 192, 208, 224, 256, 288, 320)  # MobileNet's rho, and somewhat more
+# MobileNet's rho, and somewhat more; networks of many layers are counted at a few, see sprat.search.pool.
+RESOLUTIONS = (96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,8 @@ class Choice:
     Args:
         candidate: counted, see sprat.search.pick.
         family: of the zoo.
-        top1: expected ImageNet accuracy, a fraction: of the model in sprat.search.accuracy, no measurement.
+        top1: expected ImageNet accuracy, a fraction, less what squeezing into the bytes costs where it fits: of the
+            models in sprat.search.accuracy and sprat.search.score, no measurement.
         front: whether nothing that fits is better without costing more of something.
     """
 
@@ -68,7 +71,7 @@ class Shortlist:
             "model": asdict(model),
             "candidates": [choice.to_dict() for choice in self.choices],
             "published": [asdict(result) for result in published_results()],
-            "yardsticks": [asdict(yardstick) for yardstick in yardsticks()],
+            "yardsticks": [{**asdict(yardstick), "image": list(yardstick.image.shape)} for yardstick in yardsticks()],
         }
 
 
@@ -102,8 +105,10 @@ def shortlist(
 
 def _choice(candidate: Candidate) -> Choice:
     family = str(candidate.architecture["family"])
-    top1 = accuracy_model().top1(family, params=candidate.params, macs=candidate.macs)
-    return Choice(candidate, family, top1, front=False)
+    if candidate.fits:
+        return Choice(candidate, family, expected_top1(candidate.score), front=False)
+    unsqueezed = accuracy_model().top1(family, params=candidate.params, macs=candidate.macs)
+    return Choice(candidate, family, unsqueezed, front=False)
 
 
 def _costs(choice: Choice) -> tuple[float, ...]:

@@ -96,7 +96,7 @@ def max_pool(stride: int) -> list[nn.Module]:
     return [nn.MaxPool2d(3, 2, ceil_mode=True)] if stride == 2 else []
 
 
-@family("alexnet", paper="arXiv:1404.5997", config=AlexNet, presets=PRESETS)
+@family("alexnet", paper="arXiv:1404.5997", config=AlexNet, presets=PRESETS, inputs={"alexnet*": (227, 1000)})
 def build(config: AlexNet, image: ImageSpec, num_classes: int) -> nn.Module:
     """AlexNet with strides fitted to the image; a max pool whose stride becomes 1 is left out.
 

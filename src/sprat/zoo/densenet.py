@@ -179,7 +179,7 @@ class DenseBlock(nn.Module):
         return x
 
 
-@family("densenet", paper="arXiv:1608.06993", config=DenseNet, presets=PRESETS)
+@family("densenet", paper="arXiv:1608.06993", config=DenseNet, presets=PRESETS, inputs={"densenet_*": (32, 10)})
 def build(config: DenseNet, image: ImageSpec, num_classes: int) -> nn.Module:
     """DenseNet with strides fitted to the image; a pool whose stride becomes 1 is left out.
 

@@ -171,7 +171,7 @@ class EnasMacroNet(nn.Module):
         return logits
 
 
-@family("enas_macro", paper="arXiv:1802.03268", config=EnasMacro, presets=PRESETS)
+@family("enas_macro", paper="arXiv:1802.03268", config=EnasMacro, presets=PRESETS, inputs={"enas_macro_*": (32, 10)})
 def build(config: EnasMacro, image: ImageSpec, num_classes: int) -> nn.Module:
     """An ENAS macro network with strides fitted to the image; a reduction of stride 1 is BN(conv1x1(x)).
 

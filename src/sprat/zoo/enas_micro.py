@@ -251,7 +251,7 @@ class EnasMicroNet(nn.Module):
         return maps
 
 
-@family("enas_micro", paper="arXiv:1802.03268", config=EnasMicro, presets=PRESETS)
+@family("enas_micro", paper="arXiv:1802.03268", config=EnasMicro, presets=PRESETS, inputs={"enas_micro_*": (32, 10)})
 def build(config: EnasMicro, image: ImageSpec, num_classes: int) -> nn.Module:
     """An ENAS micro network with strides fitted to the image; a reduction cell of stride 1 doubles the filters only.
 

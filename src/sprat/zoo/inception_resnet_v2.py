@@ -192,7 +192,13 @@ def layer(step: Step, in_channels: int, stride: int, padded: bool, width: float)
     return nn.AvgPool2d(3, 1, padding=1, count_include_pad=False), in_channels
 
 
-@family("inception_resnet_v2", paper="arXiv:1602.07261", config=InceptionResNetV2, presets=PRESETS)
+@family(
+    "inception_resnet_v2",
+    paper="arXiv:1602.07261",
+    config=InceptionResNetV2,
+    presets=PRESETS,
+    inputs={"inception_resnet_v2*": (299, 1000)},
+)
 def build(config: InceptionResNetV2, image: ImageSpec, num_classes: int) -> nn.Module:
     """Inception-ResNet-v2 with strides fitted to the image.
 

@@ -220,7 +220,9 @@ def auxiliary_head(in_channels: int, num_classes: int, padded: bool, width: floa
     )
 
 
-@family("inception_v3", paper="arXiv:1512.00567", config=InceptionV3, presets=PRESETS)
+@family(
+    "inception_v3", paper="arXiv:1512.00567", config=InceptionV3, presets=PRESETS, inputs={"inception_v3*": (299, 1000)}
+)
 def build(config: InceptionV3, image: ImageSpec, num_classes: int) -> nn.Module:
     """Inception v3 with strides fitted to the image.
 

@@ -218,7 +218,9 @@ def auxiliary_head(in_channels: int, num_classes: int, padded: bool, width: floa
     )
 
 
-@family("inception_v4", paper="arXiv:1602.07261", config=InceptionV4, presets=PRESETS)
+@family(
+    "inception_v4", paper="arXiv:1602.07261", config=InceptionV4, presets=PRESETS, inputs={"inception_v4*": (299, 1000)}
+)
 def build(config: InceptionV4, image: ImageSpec, num_classes: int) -> nn.Module:
     """Inception v4 with strides fitted to the image.
 

@@ -122,7 +122,9 @@ def units_of_depth(depth: int, version: int) -> int:
     return units
 
 
-@family("resnet_cifar", paper="arXiv:1512.03385", config=ResNetCifar, presets=PRESETS)
+@family(
+    "resnet_cifar", paper="arXiv:1512.03385", config=ResNetCifar, presets=PRESETS, inputs={"resnet_cifar_*": (32, 10)}
+)
 def build(config: ResNetCifar, image: ImageSpec, num_classes: int) -> nn.Module:
     """CIFAR ResNet with strides fitted to the image; in version 2 the last stage ends with BN and ReLU.
 

@@ -139,7 +139,13 @@ def _whole(filters: float, what: str) -> int:
     return round(filters)
 
 
-@family("squeezenet", paper="arXiv:1602.07360", config=SqueezeNet, presets=PRESETS)
+@family(
+    "squeezenet",
+    paper="arXiv:1602.07360",
+    config=SqueezeNet,
+    presets=PRESETS,
+    inputs={"squeezenet_1.[01]": (227, 1000), "squeezenet_1.0_*": (227, 1000)},
+)
 def build(config: SqueezeNet, image: ImageSpec, num_classes: int) -> nn.Module:
     """SqueezeNet with strides fitted to the image; a max pool whose stride becomes 1 is left out.
 

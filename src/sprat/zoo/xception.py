@@ -99,7 +99,7 @@ class Module(nn.Module):
         return total
 
 
-@family("xception", paper="arXiv:1610.02357", config=Xception, presets=PRESETS)
+@family("xception", paper="arXiv:1610.02357", config=Xception, presets=PRESETS, inputs={"xception*": (299, 1000)})
 def build(config: Xception, image: ImageSpec, num_classes: int) -> nn.Module:
     """Xception with strides fitted to the image; a max pool whose stride becomes 1 is left out.
 
