@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sprat import __version__
-from sprat.cli import cost, doctor, evaluate, fit, inspect, ledger, pick, predict, report, zoo
+from sprat.cli import bench, cost, doctor, evaluate, fit, inspect, ledger, pick, predict, report, zoo
 from sprat.errors import SpratError
 
 STOPPED = 130  # exit code after Ctrl-C, as shells have it
@@ -42,7 +42,7 @@ def _main(
     pass
 
 
-for module in (fit, pick, zoo, cost, ledger, predict, evaluate, inspect, report, doctor):
+for module in (fit, pick, zoo, cost, ledger, bench, predict, evaluate, inspect, report, doctor):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
 
 

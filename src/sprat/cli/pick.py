@@ -60,12 +60,13 @@ def command(
     from sprat.budget import Budget
     from sprat.cli.show import Screen, print_json
     from sprat.image import ImageSpec, parse_image
+    from sprat.latency.model import LatencyModel
     from sprat.search.shortlist import RESOLUTIONS, shortlist
 
     budget = Budget.parse(size=max_size, macs=max_macs, params=max_params, memory=max_memory, latency=max_latency)
     images = [parse_image(text) for text in image or ()] or [ImageSpec(3, side, side) for side in RESOLUTIONS]
     with Screen() as screen:
-        found = shortlist(images, classes, budget, models=model or None, watch=screen)
+        found = shortlist(images, classes, budget, models=model or None, latency=LatencyModel.load(), watch=screen)
     if plot is not None:
         from sprat.report.front import draw_front
 

@@ -78,7 +78,11 @@ def count(net: nn.Module, image: ImageSpec) -> Cost:
     Raises:
         BadInput: the network cannot take such an image, or runs an operator whose cost is not known.
     """
-    run = trace(net, image)
+    return cost_of(trace(net, image))
+
+
+def cost_of(run: Trace) -> Cost:
+    """What a traced run costs."""
     layers = _layers(run)
     return Cost(
         params=sum(layer.params for layer in layers),

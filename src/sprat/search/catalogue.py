@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import version
@@ -21,10 +21,21 @@ from typing import Any
 from sprat.atomic import write_atomic
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
+from sprat.latency.kernel import Row
 from sprat.search.size_model import Footprint
 from sprat.watch import Silent, Watcher
 
-_COUNTED_BY = ("zoo", "cost", "search/pool.py", "search/catalogue.py", "search/size_model.py", "search/price.py")
+_COUNTED_BY = (
+    "zoo",
+    "cost",
+    "latency/kernel.py",
+    "latency/shadow.py",
+    "latency/step.py",
+    "search/pool.py",
+    "search/catalogue.py",
+    "search/size_model.py",
+    "search/price.py",
+)
 _SAVE_EVERY = 200  # candidates, so that a stopped count is not lost
 
 
@@ -41,6 +52,7 @@ class Entry:
         peak_bytes: peak float32 activation memory.
         weights: that compression prunes and shares, see sprat.search.size_model.
         fixed_bytes: of the file that compression leaves.
+        kernels: (kernel, how often) that ONNX Runtime runs, see sprat.latency.
     """
 
     name: str
@@ -51,6 +63,7 @@ class Entry:
     peak_bytes: int
     weights: int
     fixed_bytes: int
+    kernels: tuple[tuple[Row, int], ...] = ()
 
     @property
     def family(self) -> str:
@@ -64,7 +77,12 @@ class Entry:
 
 
 def catalogue(
-    image: ImageSpec, num_classes: int, models: Sequence[str] | None = None, watch: Watcher | None = None
+    image: ImageSpec,
+    num_classes: int,
+    models: Sequence[str] | None = None,
+    watch: Watcher | None = None,
+    *,
+    block: int = 16,
 ) -> list[Entry]:
     """The entries of the candidates that `models` names, or of the whole pool, in the order of the pool.
 
@@ -75,12 +93,13 @@ def catalogue(
         num_classes: of the classifier.
         models: names of candidates, presets or families, or shell patterns of them.
         watch: told how far counting is.
+        block: channels in a block of the layout of ONNX Runtime: decides which kernels it runs.
 
     Raises:
         UnknownName: a name or pattern that matches nothing, with the nearest names.
         BadInput: nothing of what was named can take such an image.
     """
-    path = _folder() / f"{image}-{num_classes}.json"
+    path = _folder() / f"{image}-{num_classes}-{block}.json"
     known, whole = _read(path)
     if whole:
         named = [list(known)] if models is None else [_matching(known, wanted) for wanted in models]
@@ -88,7 +107,7 @@ def catalogue(
         found = [entry for name in names if (entry := known[name]) is not None]
         if found and all(named):
             return found
-    return _count(path, known, image, num_classes, models, watch or Silent())
+    return _count(path, known, (image, num_classes, block), models, watch or Silent())
 
 
 def _matching(known: Mapping[str, Entry | None], wanted: str) -> list[str]:
@@ -99,14 +118,14 @@ def _matching(known: Mapping[str, Entry | None], wanted: str) -> list[str]:
 def _count(
     path: Path,
     known: dict[str, Entry | None],
-    image: ImageSpec,
-    num_classes: int,
+    case: tuple[ImageSpec, int, int],
     models: Sequence[str] | None,
     watch: Watcher,
 ) -> list[Entry]:
     from sprat.search.pool import select, suits
     from sprat.search.price import price_entry
 
+    image = case[0]
     configs = select(models)
     if models is None:
         configs = {name: config for name, config in configs.items() if suits(name, config, image)}
@@ -116,7 +135,7 @@ def _count(
         for position, name in enumerate(missing):
             watch.progress("count", position / len(missing), f"{name} at {image}")
             try:
-                known[name] = price_entry(name, configs[name], image, num_classes)
+                known[name] = price_entry(name, configs[name], *case)
             except BadInput as error:
                 known[name], refusal = None, error
             if (position + 1) % _SAVE_EVERY == 0:
@@ -127,7 +146,7 @@ def _count(
     found = [entry for name in configs if (entry := known[name]) is not None]
     if not found:
         if refusal is None:  # refused before this call: ask again for the reason
-            price_entry(next(iter(configs)), next(iter(configs.values())), image, num_classes)
+            price_entry(next(iter(configs)), next(iter(configs.values())), *case)
         assert refusal is not None
         raise refusal
     return found
@@ -171,17 +190,30 @@ def _read(path: Path) -> tuple[dict[str, Entry | None], bool]:
     """What is known, and whether that is the whole pool; nothing where there is no file or it is damaged."""
     try:
         values = json.loads(path.read_bytes())
-        entries = {name: None if entry is None else Entry(**entry) for name, entry in values["entries"].items()}
-        return entries, bool(values["whole"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        rows = [tuple(row) for row in values["kernels"]]
+        known: dict[str, Entry | None] = {}
+        for name, given in values["entries"].items():
+            known[name] = None
+            if given is not None:
+                runs = tuple((rows[index], number) for index, number in given.pop("kernels"))
+                known[name] = Entry(**given, kernels=runs)
+        return known, bool(values["whole"])
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
         return {}, False
 
 
 def _write(path: Path, known: Mapping[str, Entry | None], *, whole: bool) -> None:
     """Keep what was counted; a cache folder that cannot be written is no reason to fail."""
-    entries = {name: None if entry is None else asdict(entry) for name, entry in known.items()}
+    rows: dict[Row, int] = {}
+    entries: dict[str, Any] = {}
+    for name, entry in known.items():
+        entries[name] = None
+        if entry is not None:
+            runs = [[rows.setdefault(row, len(rows)), number] for row, number in entry.kernels]
+            plain = {field.name: getattr(entry, field.name) for field in fields(entry)}
+            entries[name] = {**plain, "kernels": runs}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps({"whole": whole, "entries": entries}).encode())
+        write_atomic(path, json.dumps({"whole": whole, "kernels": list(rows), "entries": entries}).encode())
     except OSError:
         return

@@ -8,7 +8,9 @@ from typing import Any
 from sprat.budget import Budget, Excess
 from sprat.errors import BadInput, BudgetExceeded
 from sprat.image import ImageSpec
+from sprat.latency.model import LatencyModel
 from sprat.search.catalogue import Entry, catalogue
+from sprat.search.predicted import predicted_ms
 from sprat.search.score import score
 from sprat.search.size_model import DEFAULT_BITS, MAX_BITS, MIN_BITS, Footprint
 from sprat.watch import Watcher
@@ -19,6 +21,7 @@ FLAGS = {
     "params": ("--max-params", "k", 1000),
     "macs": ("--max-macs", "M", 10**6),
     "peak_bytes": ("--max-memory", "KB", 1000),
+    "latency_ms": ("--max-latency", "ms", 1),
 }
 
 
@@ -37,7 +40,7 @@ class Candidate:
         score: prior of accuracy between 0 and 1, see sprat.search.score.
         fits: whether nothing is over the budget.
         excess: the limits that are exceeded, in words.
-        latency_ms: measured later, where the budget limits it.
+        latency_ms: predicted from a calibration, or measured later where the budget limits it.
     """
 
     name: str
@@ -112,6 +115,7 @@ def _excess(budget: Budget, candidate: Candidate) -> tuple[Excess, ...]:
         params=candidate.params,
         macs=candidate.macs,
         peak_bytes=candidate.peak_bytes,
+        latency_ms=candidate.latency_ms,
     )
 
 
@@ -129,11 +133,12 @@ def pick(
     bytes_per_weight: float | None = None,
     max_train_macs: float | None = None,
     names_bytes: int = 0,
+    latency: LatencyModel | None = None,
     watch: Watcher | None = None,
 ) -> Plan:
     """The candidates at each resolution, ranked. Nothing is trained or allocated: networks are built without weights.
 
-    A latency limit is not checked here: latency is measured, not estimated.
+    A latency limit is checked where `latency` predicts; else not, and whoever asks measures.
 
     Args:
         image_specs: resolutions to consider.
@@ -143,6 +148,7 @@ def pick(
         bytes_per_weight: expected in the file; None for as many as the budget leaves, within sprat.search.size_model.
         max_train_macs: multiply-adds of one image up to which the time suffices to train a MobileNet in full.
         names_bytes: that the class names take in the file.
+        latency: a calibration of this machine, which predicts milliseconds.
         watch: told how far counting is, where something is not yet in the catalogue on disk.
 
     Raises:
@@ -160,13 +166,18 @@ def pick(
     refusal: BadInput | None = None
     for image in dict.fromkeys(image_specs):
         try:
-            entries += [(entry, image) for entry in catalogue(image, num_classes, models, watch)]
+            block = {} if latency is None else {"block": latency.block}
+            entries += [(entry, image) for entry in catalogue(image, num_classes, models, watch, **block)]
         except BadInput as error:
             refusal = refusal or error
     if not entries:
         assert refusal is not None
         raise refusal
-    ranked = [_candidate(entry, image, budget, bits, max_train_macs, names_bytes) for entry, image in entries]
+    times = [None] * len(entries) if latency is None else predicted_ms(latency, [entry for entry, _ in entries])
+    ranked = [
+        _candidate(entry, image, budget, bits, max_train_macs, names_bytes, ms)
+        for (entry, image), ms in zip(entries, times, strict=True)
+    ]
     return Plan(tuple(sorted(ranked, key=_rank)), budget)
 
 
@@ -175,11 +186,23 @@ def _rank(candidate: Candidate) -> tuple[bool, float, int, str, tuple[int, int, 
 
 
 def _candidate(
-    entry: Entry, image: ImageSpec, budget: Budget, bits: float | None, max_train_macs: float | None, names_bytes: int
+    entry: Entry,
+    image: ImageSpec,
+    budget: Budget,
+    bits: float | None,
+    max_train_macs: float | None,
+    names_bytes: int,
+    ms: float | None,
 ) -> Candidate:
     parts = Footprint(entry.weights, entry.fixed_bytes + names_bytes)
     expected_bytes, room = _size(parts, budget.max_bytes, bits)
-    over = budget.excess(size_bytes=expected_bytes, params=entry.params, macs=entry.macs, peak_bytes=entry.peak_bytes)
+    over = budget.excess(
+        size_bytes=expected_bytes,
+        params=entry.params,
+        macs=entry.macs,
+        peak_bytes=entry.peak_bytes,
+        latency_ms=ms,
+    )
     return Candidate(
         name=entry.name,
         architecture=entry.architecture,
@@ -191,6 +214,7 @@ def _candidate(
         score=score(entry.family, params=entry.params, macs=entry.macs, bits=room, max_train_macs=max_train_macs),
         fits=not over,
         excess=tuple(map(str, over)),
+        latency_ms=ms,
     )
 
 

@@ -1,5 +1,6 @@
 """Price: what the network of a config costs, built without weights."""
 
+from collections import Counter
 from functools import lru_cache
 from typing import Any
 
@@ -7,7 +8,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
 from sprat.cost import Cost, count
+from sprat.cost.count import cost_of
+from sprat.cost.trace import trace
 from sprat.image import ImageSpec
+from sprat.latency.shadow import kernels
 from sprat.search.catalogue import Entry
 from sprat.search.size_model import footprint
 from sprat.zoo import build, config_to_dict
@@ -25,13 +29,23 @@ def price(config: Any, image: ImageSpec, num_classes: int) -> Cost:
     return count(net, image)
 
 
-def price_entry(name: str, config: Any, image: ImageSpec, num_classes: int) -> Entry:
-    """The same as an entry of the catalogue.
+def price_entry(name: str, config: Any, image: ImageSpec, num_classes: int, block: int) -> Entry:
+    """The same as an entry of the catalogue, with the kernels that ONNX Runtime would run.
+
+    Args:
+        name: of the candidate.
+        config: value that the zoo builds.
+        image: the input.
+        num_classes: of the classifier.
+        block: channels in a block of the runtime's layout, see sprat.latency.
 
     Raises:
         BadInput: the config cannot take this image or number of classes.
     """
-    cost = price(config, image, num_classes)
+    with _Blank():
+        net = build(config, image, num_classes)
+    run = trace(net, image)
+    cost = cost_of(run)
     parts = footprint(cost.layers)
     return Entry(
         name=name,
@@ -42,6 +56,7 @@ def price_entry(name: str, config: Any, image: ImageSpec, num_classes: int) -> E
         peak_bytes=cost.peak_bytes,
         weights=parts.weights,
         fixed_bytes=parts.fixed_bytes,
+        kernels=tuple(Counter(kernels(run, block)).items()),
     )
 
 

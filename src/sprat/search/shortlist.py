@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sprat.budget import Budget
-from sprat.errors import BudgetExceeded
+from sprat.errors import BadInput, BudgetExceeded
 from sprat.image import ImageSpec
+from sprat.latency.model import LatencyModel
 from sprat.ledger.yardstick import yardsticks
 from sprat.search.accuracy import accuracy_model, published_results
 from sprat.search.front import pareto_front
@@ -81,17 +82,33 @@ def shortlist(
     budget: Budget,
     *,
     models: Sequence[str] | None = None,
+    latency: LatencyModel | None = None,
     watch: Watcher | None = None,
 ) -> Shortlist:
     """The candidates under a budget, with the Pareto front of expected accuracy against every cost that is known.
 
+    Args:
+        images: resolutions to consider.
+        num_classes: of the classifier.
+        budget: limits.
+        models: names, families or patterns; None for the whole pool.
+        latency: this machine's calibration, where there is one.
+        watch: told how far counting is.
+
     Raises:
+        BadInput: a limit of latency without a calibration to predict it.
         BudgetExceeded: nothing fits; the message names the nearest budget that would do.
         UnknownName: a model that does not exist.
         BadInput: no candidate takes any of the images.
     """
-    plan: Plan = pick(images, num_classes, budget, models=models, watch=watch)
-    fitting = [_choice(candidate) for candidate in plan.candidates if candidate.fits]
+    if budget.max_latency_ms is not None and latency is None:
+        raise BadInput(
+            f"a limit of {budget.max_latency_ms:g} ms needs to know how fast this machine is; run "
+            "`sprat bench --calibrate` once, or leave --max-latency out"
+        )
+    plan: Plan = pick(images, num_classes, budget, models=models, latency=latency, watch=watch)
+    untimed = budget.max_latency_ms is None or latency is None
+    fitting = [_choice(c) for c in plan.candidates if c.fits and (untimed or c.latency_ms is not None)]
     if not fitting:
         _ = plan.chosen  # raises, and says what would fit
         raise BudgetExceeded(f"no candidate fits {budget}")
