@@ -29,12 +29,12 @@ def test_features_have_the_stated_widths_and_signs():
 def test_nnls_is_least_squares_where_that_is_positive_and_zero_elsewhere():
     rng = np.random.default_rng(1)
     a = rng.random((50, 4))
-    assert np.allclose(nnls(a, a @ [1.0, 0.0, 2.0, 0.5]), [1.0, 0.0, 2.0, 0.5])
+    assert np.allclose(nnls(a, a @ [1.0, 0.0, 2.0, 0.5]), [1.0, 0.0, 2.0, 0.5], atol=1e-5)
     x = nnls(a, a @ [1.0, -3.0, 2.0, 0.5])
     assert (x >= 0).all()
     assert x[1] == 0
     rest = np.linalg.lstsq(a[:, x > 0], a @ [1.0, -3.0, 2.0, 0.5], rcond=None)[0]
-    assert np.allclose(x[x > 0], rest)
+    assert np.allclose(x[x > 0], rest, atol=1e-5)
 
 
 def test_nnls_copes_with_columns_that_are_alike():
