@@ -25,6 +25,7 @@ from sprat.zoo.squeezenet import SqueezeNet
 SIXTEENTHS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16)  # widths 0.125 to 1.0
 WIDTHS = (0.25, 0.375, 0.5, 0.75)
 SMALL_SIDE = 32  # pixels of CIFAR
+ABLATIONS = ("*_noshuffle",)  # which their own papers show to be worse; to be named outright
 QUICK = {"alexnet", "inception_v1", "mobilenet_v1", "shufflenet_v1", "squeezenet", "vgg", "xception"}  # to count
 USUAL = (96, 128, 160, 224, 299, 320)  # sides of which the others take part
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -90,6 +91,8 @@ def suits(name: str, config: Any, image: ImageSpec) -> bool:
     Networks for CIFAR halve twice only, so not above 64 pixels; networks of many layers take long to count, so they
     take part at usual sizes only.
     """
+    if any(fnmatchcase(name, pattern) for pattern in ABLATIONS):
+        return False
     side = min(image.height, image.width)
     if side <= 2 * SMALL_SIDE:
         return True

@@ -3,7 +3,8 @@
 import pytest
 
 from sprat.errors import UnknownName
-from sprat.search.pool import pool, select, select_for_training, trained
+from sprat.image import ImageSpec
+from sprat.search.pool import pool, select, select_for_training, suits, trained
 from sprat.zoo import all_presets, family_of, get_preset
 
 
@@ -72,3 +73,18 @@ def test_an_unknown_name_offers_the_nearest(wanted: str, near: str) -> None:
 def test_a_name_near_nothing_says_where_the_list_is() -> None:
     with pytest.raises(UnknownName, match="sprat zoo"):
         select(["qqqqqqqq"])
+
+
+def test_what_suits_an_image() -> None:
+    small, large = ImageSpec(3, 32, 32), ImageSpec(3, 224, 224)
+    everything = pool()
+
+    def counted(name: str, image: ImageSpec) -> bool:
+        return suits(name, everything[name], image)
+
+    assert counted("densenet_bc_100_12", small)
+    assert not counted("densenet_bc_100_12", large)  # it halves twice only
+    assert counted("resnet50", large)
+    assert not counted("resnet50", ImageSpec(3, 208, 208))  # long to count, so at usual sizes
+    assert counted("mobilenet_v1_0.5", ImageSpec(3, 208, 208))
+    assert not counted("shufflenet_v1_1.0_g3_noshuffle", large)  # an ablation
