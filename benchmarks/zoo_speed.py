@@ -28,7 +28,7 @@ from sprat.zoo import create, family_of, get_preset
 
 # Our preset, the peer's module and function, the side of the image, images in a training step.
 PAIRS = (
-    ("alexnet_g1", "alexnet", "alexnetb", 224, 4),
+    ("alexnet_g1", "alexnet", "alexnet", 224, 4),
     ("vgg16", "vgg", "vgg16", 224, 1),
     ("squeezenet_1.0", "squeezenet", "squeezenet_v1_0", 224, 2),
     ("densenet121", "densenet", "densenet121", 224, 2),

@@ -97,32 +97,35 @@ PRESETS = {
 }
 
 
-def bn_act_conv(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
-    """conv(ReLU(BN(x))) without bias: (N, in, H, W) to (N, out, H, W)."""
+def bn_act_conv(in_channels: int, out_channels: int, kernel: int, *, in_place: bool = False) -> nn.Sequential:
+    """conv(ReLU(BN(x))) without bias: (N, in, H, W) to (N, out, H, W); only the ReLU reads BN's map."""
     conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
-    return nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU(), conv)
+    return nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU(inplace=in_place), conv)
 
 
 class DenseLayer(nn.Module):
     """H_l of section 3, BN-ReLU-conv3x3, or BN-ReLU-conv1x1-BN-ReLU-conv3x3: (N, in, H, W) to (N, growth, H, W)."""
 
-    def __init__(self, in_channels: int, growth: int, bottleneck: bool, dropout: float) -> None:
+    def __init__(self, in_channels: int, growth: int, bottleneck: bool, dropout: float, in_place: bool = False) -> None:
         super().__init__()
         mid = EXPANSION * growth
-        parts = [bn_act_conv(in_channels, mid, 1), bn_act_conv(mid, growth, 3)]
-        self.parts = nn.ModuleList(parts if bottleneck else [bn_act_conv(in_channels, growth, 3)])
-        self.dropout = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        parts = [bn_act_conv(in_channels, mid, 1, in_place=in_place), bn_act_conv(mid, growth, 3, in_place=in_place)]
+        self.parts = nn.ModuleList(parts if bottleneck else [bn_act_conv(in_channels, growth, 3, in_place=in_place)])
+        self.dropout = nn.Dropout(dropout) if dropout > 0 else None
 
     def forward(self, x: Tensor) -> Tensor:
         """The k new maps of all maps x before them."""
         for part in self.parts:
-            x = self.dropout(part(x))
+            x = part(x)
+            if self.dropout is not None:
+                x = self.dropout(x)
         return x
 
     def recomputed(self, maps: Sequence[Tensor]) -> Tensor:
         """As forward(cat(maps)), yet nothing but the inputs of concatenations and BN is kept for the backward pass."""
         for part in self.parts:
-            maps = [self.dropout(_recomputed(part, maps))]
+            x = _recomputed(part, maps)
+            maps = [x if self.dropout is None else self.dropout(x)]
         return maps[0]
 
 
@@ -211,7 +214,8 @@ def build(config: DenseNet, image: ImageSpec, num_classes: int) -> nn.Module:
             stages[-1].extend([nn.AvgPool2d(2)] if strides[number - 1] == 2 else [])
             channels = kept
         widths = [channels + index * config.growth for index in range(num_layers)]
-        layers = [DenseLayer(width, config.growth, config.bottleneck, config.dropout) for width in widths]
+        plain = not config.memory_efficient  # recomputation wants to find what the ReLU read
+        layers = [DenseLayer(width, config.growth, config.bottleneck, config.dropout, plain) for width in widths]
         stages[-1].append(DenseBlock(layers, config.memory_efficient))
         channels += num_layers * config.growth
     stages[-1].extend([nn.BatchNorm2d(channels), nn.ReLU()])

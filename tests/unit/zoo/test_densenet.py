@@ -331,8 +331,9 @@ def test_memory_efficient_is_invisible_in_evaluation_and_export() -> None:
     assert torch.equal(nets[0].eval()(x), nets[1].eval()(x))
     for training in (False, True):
         graphs = [torch.export.export(net.train(training), (x,)).graph for net in nets]
-        ops = [[str(node.target) for node in graph.nodes] for graph in graphs]
-        assert ops[0] == ops[1]
+        # The plain one's ReLUs may overwrite their input, which is the same operator otherwise.
+        ops = [[str(node.target).replace("relu_", "relu") for node in graph.nodes] for graph in graphs]
+        assert [op.rstrip("_0123456789") for op in ops[0]] == [op.rstrip("_0123456789") for op in ops[1]]
 
 
 def test_memory_efficient_trains_on_the_meta_device() -> None:
