@@ -1,7 +1,8 @@
 """Training step and eager inference of each family beside an independent implementation of the same network.
 
 Both run alternately in one process on one CPU thread; the table gives medians and ratios (below 1: ours is faster).
-The peer is pytorchcv 0.0.67. It has no ENAS, no Inception V1 and no BN-free VGG of its own padding to compare with.
+The peer is pytorchcv 0.0.67. It has no ENAS, no Inception V1 and no rivals of ShuffleNet to compare
+with; its Inception V2 has other widths than slim's.
 
 python benchmarks/zoo_speed.py [--family NAME ...] [--rounds 9] [--write results/zoo_speed.csv]
 """

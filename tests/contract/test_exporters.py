@@ -26,6 +26,13 @@ PREPROCESS = Preprocess(3, 40, 32, (120.0, 115.0, 105.0), (60.0, 59.0, 58.0))
 
 FRESH = ("densenet", "mobilenet_v1", "nasnet", "shufflenet_v1", "squeezenet")
 TYPICAL = {"shufflenet_v1": "shufflenet_v1_0.25_g3"}  # the smallest has one group and so nothing to shuffle
+# Families whose hundred and more layers of random weights enlarge rounding: 1.1e-4 to 1.3e-4 was seen.
+DEEP = ("inception_resnet_v2", "inception_v4")
+
+
+def tolerance(config: Any) -> float:
+    """The greatest difference of two probabilities that should be the same."""
+    return 5e-4 if family_of(config).name in DEEP else 1e-4
 
 
 def config_of(family: str) -> Any:
@@ -87,7 +94,7 @@ def manifest(config: Any) -> Manifest:
 
 
 def test_probabilities_equal_those_of_the_network_for_any_size_and_batch(exported):
-    _, net, path = exported
+    config, net, path = exported
     session = open_session(path)
     for count, height, width in [(1, 40, 32), (7, 40, 32), (3, 97, 64), (2, 20, 33), (5, 224, 300)]:
         images = np.stack(pictures(count, height, width, seed=height))
@@ -95,7 +102,7 @@ def test_probabilities_equal_those_of_the_network_for_any_size_and_batch(exporte
             expected = torch.softmax(net(PREPROCESS.apply(images)), 1).numpy()
         seen = session.run(None, {"image": images})[0]
         assert seen.shape == (count, len(CLASSES))
-        np.testing.assert_allclose(seen, expected, atol=5e-4)  # a hundred random layers enlarge rounding
+        np.testing.assert_allclose(seen, expected, atol=tolerance(config))
     assert np.ptp(expected, axis=0).max() > 0.01
 
 
@@ -147,7 +154,7 @@ def test_both_files_agree_in_fresh_processes(exported, tmp_path: Path):
     seen = agreement(sprat_file, path, [*pictures(30, 40, 32, seed=2), *pictures(10, 90, 70, seed=3)])
     require(seen)
     assert seen.num == 40
-    assert seen.max_abs_diff < 5e-4
+    assert seen.max_abs_diff < tolerance(config)
 
 
 def test_grad_cam_is_a_map_of_the_image(exported):

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sprat.cli.limits import MaxExpectedSize, MaxMacs, MaxMemory, MaxParams, MaxPredictedLatency
+
 if TYPE_CHECKING:
     from sprat.search.shortlist import Shortlist
 
@@ -19,25 +21,15 @@ sprat pick --max-size 2MB --model "mobilenet*" --model shufflenet_v1 --top 40
 
 sprat pick --max-macs 600M --plot pick.png"""
 
-_LIMITS = "Budget"
 _YARDSTICKS = 6
 
 
 def command(
-    max_size: Annotated[
-        str | None, typer.Option(help="Bytes of the compressed file: 500KB, 64KiB.", rich_help_panel=_LIMITS)
-    ] = None,
-    max_macs: Annotated[
-        str | None, typer.Option(help="Multiply-adds for one image: 40M.", rich_help_panel=_LIMITS)
-    ] = None,
-    max_params: Annotated[str | None, typer.Option(help="Parameters: 200k.", rich_help_panel=_LIMITS)] = None,
-    max_memory: Annotated[
-        str | None, typer.Option(help="Peak activation memory, float32: 256KB.", rich_help_panel=_LIMITS)
-    ] = None,
-    max_latency: Annotated[
-        str | None,
-        typer.Option(help="Predicted time for one image on one CPU thread: 5ms.", rich_help_panel=_LIMITS),
-    ] = None,
+    max_size: MaxExpectedSize = None,
+    max_macs: MaxMacs = None,
+    max_params: MaxParams = None,
+    max_memory: MaxMemory = None,
+    max_latency: MaxPredictedLatency = None,
     image: Annotated[
         list[str] | None,
         typer.Option(help="Input, as 3x96x96 or 96; may be repeated.  [default: 96 to 320]", show_default=False),

@@ -5,45 +5,16 @@ to 20 and section 3.3; sizes and repeats of TF-slim's released network, which ha
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import TypeAlias
 
-import torch
 from torch import Tensor, nn
 
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
-from sprat.zoo.blocks import ConvNet, check_width, conv_bn_act, fit_strides, pool_linear, scaled
+from sprat.zoo.blocks import ConvNet, check_width, fit_strides, pool_linear
 from sprat.zoo.family import family
-
-EPS = 1e-3  # of batch norm, as in slim
-UNPADDED = 128  # pixels from which the "valid" convolutions and pools have no padding, as published
-
-
-@dataclass(frozen=True, slots=True)
-class Conv:
-    """ReLU(BN(conv)) of a square kernel or (height, width); `valid`: no padding."""
-
-    channels: int
-    kernel: int | tuple[int, int] = 1
-    stride: int = 1
-    valid: bool = False
-
-
-class Pool(Enum):
-    """AVG keeps the size and averages what is inside the map; MAX halves it without padding. Both are 3x3."""
-
-    AVG = 1
-    MAX = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Mixed:
-    """Branches side by side, each a chain of steps; their outputs are concatenated."""
-
-    branches: tuple[tuple["Step", ...], ...]
+from sprat.zoo.inception_module import UNPADDED, Conv, Mixed, Pool, Step, layer, mixed, valid
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +26,7 @@ class Residual:
     relu: bool = True
 
 
-Step: TypeAlias = "Conv | Pool | Mixed | Residual"
-
-
-def valid(channels: int, kernel: int, stride: int = 1) -> Conv:
-    """A convolution without padding."""
-    return Conv(channels, kernel, stride, valid=True)
-
-
-def mixed(*branches: tuple[Step, ...]) -> Mixed:
-    """Branches side by side."""
-    return Mixed(branches)
-
+Row: TypeAlias = tuple[str, Step | Residual, int]
 
 STEM_5B = mixed(
     (Conv(96),),
@@ -101,7 +61,7 @@ REDUCE_7 = mixed(  # figure 18
 
 # Slim's names, steps and repeats; the paper's figure 15 has the stem of Inception v4 and 5, 10 and 5 blocks. Each stage
 # halves the map once, 299 to 149, 73, 35, 17 and 8.
-STAGES: tuple[tuple[tuple[str, Step, int], ...], ...] = (
+STAGES: tuple[tuple[Row, ...], ...] = (
     (("1a", valid(32, 3, 2), 1), ("2a", valid(32, 3), 1), ("2b", Conv(64, 3), 1)),
     (("3a", Pool.MAX, 1), ("3b", Conv(80), 1), ("4a", valid(192, 3), 1)),
     (("5a", Pool.MAX, 1), ("5b", STEM_5B, 1), ("block35", Residual(BLOCK35, 0.17), 10)),
@@ -131,18 +91,6 @@ class InceptionResNetV2:
 PRESETS = {"inception_resnet_v2": InceptionResNetV2()}
 
 
-class Concat(nn.Module):
-    """The branches' outputs one after the other: (N, in, H, W) to (N, sum of out, H', W')."""
-
-    def __init__(self, branches: Sequence[nn.Module]) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The concatenation along the channels."""
-        return torch.cat([branch(x) for branch in self.branches], dim=1)
-
-
 class ScaledResidual(nn.Module):
     """act(x + scale * up(branches(x))), figure 20: (N, C, H, W) to the same."""
 
@@ -159,37 +107,10 @@ class ScaledResidual(nn.Module):
         return total
 
 
-def layer(step: Step, in_channels: int, stride: int, padded: bool, width: float) -> tuple[nn.Module, int]:
-    """One step of the table as a module, and its output channels.
-
-    Args:
-        step: of the table.
-        in_channels: of its input.
-        stride: what a published stride of 2 is on this image, 2 or 1.
-        padded: whether "valid" convolutions and pools are padded after all.
-        width: multiplies channels.
-    """
-    if isinstance(step, Conv):
-        channels = scaled(step.channels, width)
-        padding = 0 if step.valid and not padded else None
-        step_stride = stride if step.stride == 2 else 1
-        return conv_bn_act(in_channels, channels, step.kernel, step_stride, padding=padding, eps=EPS), channels
-    if isinstance(step, Mixed):
-        chains, total = [], 0
-        for branch in step.branches:
-            channels, steps = in_channels, []
-            for inner in branch:
-                module, channels = layer(inner, channels, stride, padded, width)
-                steps.append(module)
-            chains.append(nn.Sequential(*steps))
-            total += channels
-        return Concat(chains), total
-    if isinstance(step, Residual):
-        module, channels = layer(step.branches, in_channels, stride, padded, width)
-        return ScaledResidual(module, nn.Conv2d(channels, in_channels, 1), step.scale, step.relu), in_channels
-    if step is Pool.MAX:
-        return nn.MaxPool2d(3, stride, padding=1 if padded else 0), in_channels
-    return nn.AvgPool2d(3, 1, padding=1, count_include_pad=False), in_channels
+def residual(step: Residual, channels: int, stride: int, padded: bool, width: float) -> ScaledResidual:
+    """A residual step of the table on a map of so many channels; the other arguments are those of `layer`."""
+    branches, total = layer(step.branches, channels, stride, padded, width)
+    return ScaledResidual(branches, nn.Conv2d(total, channels, 1), step.scale, step.relu)
 
 
 @family(
@@ -221,8 +142,11 @@ def build(config: InceptionResNetV2, image: ImageSpec, num_classes: int) -> nn.M
             if step is Pool.MAX and stride == 1:
                 continue
             for number in range(1, repeats + 1):
-                module, channels = layer(step, channels, stride, padded, config.width)
-                blocks[name if repeats == 1 else f"{name}_{number}"] = module
+                key = name if repeats == 1 else f"{name}_{number}"
+                if isinstance(step, Residual):
+                    blocks[key] = residual(step, channels, stride, padded, config.width)
+                else:
+                    blocks[key], channels = layer(step, channels, stride, padded, config.width)
         stages.append(nn.Sequential(blocks))
     stem, *rest = stages
     net = ConvNet(stem, rest, pool_linear(channels, num_classes, config.dropout))

@@ -6,17 +6,17 @@ TF-slim's, with batch norm and 3x3 convolutions in the "5x5" branch.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
 from sprat.zoo.blocks import ConvNet, check_width, conv_bn_act, fit_strides, pool_linear, scaled
 from sprat.zoo.family import family
+from sprat.zoo.inception_module import EPS, AuxiliaryNet, Concat, initialise
 
 Conv = Callable[..., nn.Sequential]  # (in_channels, out_channels, kernel, stride)
 Row = tuple[str, int, tuple[int, int], tuple[int, int], int]
@@ -70,53 +70,6 @@ class InceptionV1:
 PRESETS = {"inception_v1": InceptionV1(), "inception_v1_paper": InceptionV1(variant="paper", dropout=0.4)}
 
 
-class Concat(nn.Module):
-    """The branches' outputs one after the other: (N, in, H, W) to (N, sum of out, H, W)."""
-
-    def __init__(self, *branches: nn.Module) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The concatenation along the channels."""
-        return torch.cat([branch(x) for branch in self.branches], dim=1)
-
-
-class AuxiliaryNet(ConvNet):
-    """A ConvNet with side classifiers after some blocks; only `with_auxiliary` runs them.
-
-    Args:
-        stem: as in ConvNet.
-        stages: Sequentials whose blocks have names that are unique in the network.
-        head: as in ConvNet.
-        auxiliary: block name to side classifier.
-        weight: of each auxiliary loss.
-    """
-
-    def __init__(
-        self,
-        stem: nn.Module,
-        stages: Sequence[nn.Module],
-        head: nn.Module,
-        auxiliary: Mapping[str, nn.Module],
-        weight: float,
-    ) -> None:
-        super().__init__(stem, stages, head)
-        self.auxiliary = nn.ModuleDict(auxiliary)
-        self.auxiliary_weight = weight
-
-    def with_auxiliary(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Logits, then the logits of each side classifier in network order, each (N, num_classes)."""
-        x = self.stem(x)
-        side: list[Tensor] = []
-        for stage in self.stages:
-            for name, block in stage.named_children():
-                x = block(x)
-                if name in self.auxiliary:
-                    side.append(self.auxiliary[name](x))
-        return (self.head(x), *side)
-
-
 def conv_relu(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """ReLU(conv(x)) with bias, as in the paper."""
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2), nn.ReLU())
@@ -139,13 +92,13 @@ def inception(in_channels: int, row: Row, conv: Conv, five: int, width: float) -
     """
     _, one, threes, fives, pool = row
     c1, r3, c3, r5, c5, p = (scaled(channels, width) for channels in (one, *threes, *fives, pool))
-    module = Concat(
+    branches = (
         conv(in_channels, c1, 1),
         nn.Sequential(conv(in_channels, r3, 1), conv(r3, c3, 3)),
         nn.Sequential(conv(in_channels, r5, 1), conv(r5, c5, five)),
         nn.Sequential(nn.MaxPool2d(3, 1, 1), conv(in_channels, p, 1)),
     )
-    return module, c1 + c3 + c5 + p
+    return Concat(branches), c1 + c3 + c5 + p
 
 
 def auxiliary_head(in_channels: int, num_classes: int, width: float, pooled: bool) -> nn.Sequential:
@@ -177,7 +130,7 @@ def build(config: InceptionV1, image: ImageSpec, num_classes: int) -> nn.Module:
     """
     _check(config)
     paper = config.variant == "paper"
-    conv: Conv = conv_relu if paper else partial(conv_bn_act, eps=1e-3)
+    conv: Conv = conv_relu if paper else partial(conv_bn_act, eps=EPS)
     first, *pools = fit_strides((2,) * (2 + len(STAGES)), image, "inception_v1")
     channels, reduced, expanded = (scaled(value, config.width) for value in (STEM, *CONV2))
     stem = conv(image.channels, channels, 7, first)
@@ -225,9 +178,7 @@ def _initialise_slim(net: nn.Module) -> None:
     """As slim: normal of standard deviation 0.01, cut at two of them."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.01, a=-0.02, b=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+            initialise(module, 0.01)
 
 
 def _initialise_paper(net: nn.Module, heads: Sequence[nn.Sequential]) -> None:

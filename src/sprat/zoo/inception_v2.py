@@ -7,15 +7,14 @@ TF-slim, whose first convolution is separable. The Inception v2 of arXiv:1512.00
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
 from sprat.zoo.blocks import ConvNet, check_width, conv_bn_act, fit_strides, pool_linear, scaled
 from sprat.zoo.family import family
+from sprat.zoo.inception_module import EPS, Concat, initialise
 
-EPS = 1e-3  # of batch norm, as in slim
 # Standard deviations of slim's initial weights: separable stem, 2b and pool projections, 1x1 that reduce; the others
 # by fan-in.
 STEM_STD, POOL_STD, REDUCE_STD = 1.0, 0.1, 0.09
@@ -65,24 +64,12 @@ class InceptionV2:
 PRESETS = {"inception_v2": InceptionV2(), "inception_v2_plain": InceptionV2(stem="plain")}
 
 
-class Concat(nn.Module):
-    """The branches' outputs one after the other: (N, in, H, W) to (N, sum of out, H', W')."""
-
-    def __init__(self, *branches: nn.Module) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(branches)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The concatenation along the channels."""
-        return torch.cat([branch(x) for branch in self.branches], dim=1)
-
-
 def conv(
     in_channels: int, out_channels: int, kernel: int, stride: int = 1, *, std: float | None = None
 ) -> nn.Sequential:
-    """ReLU(BN(conv(x))), with weights of standard deviation `std`, by fan-in where None (see `_initialise`)."""
+    """ReLU(BN(conv(x))), with weights of standard deviation `std`, by fan-in where None (see `initialise`)."""
     block = conv_bn_act(in_channels, out_channels, kernel, stride, eps=EPS)
-    _initialise(block[0], std)
+    initialise(block[0], std)
     return block
 
 
@@ -90,7 +77,7 @@ def separable_stem(in_channels: int, out_channels: int, stride: int) -> nn.Seque
     """7x7 depthwise to `DEPTH_MULTIPLIER` channels each (fewer where that is more than out_channels), 1x1, BN, ReLU."""
     middle = in_channels * max(1, min(DEPTH_MULTIPLIER, out_channels // in_channels))
     depthwise = nn.Conv2d(in_channels, middle, 7, stride, 3, groups=in_channels, bias=False)
-    _initialise(depthwise, STEM_STD)
+    initialise(depthwise, STEM_STD)
     return nn.Sequential(depthwise, conv(middle, out_channels, 1, std=STEM_STD))
 
 
@@ -98,7 +85,7 @@ def inception(in_channels: int, row: Row, width: float) -> tuple[Concat, int]:
     """A module that keeps the size, and its output channels: 1x1 | 3x3 | 3x3 twice | pool and projection."""
     _, one, threes, doubles, pool, projection = row
     c1, r3, c3, rd, cd, p = (scaled(channels, width) for channels in (one, *threes, *doubles, projection))
-    module = Concat(
+    branches = (
         conv(in_channels, c1, 1),
         nn.Sequential(conv(in_channels, r3, 1, std=REDUCE_STD), conv(r3, c3, 3)),
         nn.Sequential(conv(in_channels, rd, 1, std=REDUCE_STD), conv(rd, cd, 3), conv(cd, cd, 3)),
@@ -107,19 +94,19 @@ def inception(in_channels: int, row: Row, width: float) -> tuple[Concat, int]:
             conv(in_channels, p, 1, std=POOL_STD),
         ),
     )
-    return module, c1 + c3 + cd + p
+    return Concat(branches), c1 + c3 + cd + p
 
 
 def reduction(in_channels: int, row: Row, stride: int, width: float) -> tuple[Concat, int]:
     """A module that halves the size where stride is 2, and its output channels: 3x3 | 3x3 twice | max pool."""
     _, _, threes, doubles, _, _ = row
     r3, c3, rd, cd = (scaled(channels, width) for channels in (*threes, *doubles))
-    module = Concat(
+    branches = (
         nn.Sequential(conv(in_channels, r3, 1, std=REDUCE_STD), conv(r3, c3, 3, stride)),
         nn.Sequential(conv(in_channels, rd, 1, std=REDUCE_STD), conv(rd, cd, 3), conv(cd, cd, 3, stride)),
         nn.MaxPool2d(3, stride, 1),
     )
-    return module, c3 + cd + in_channels
+    return Concat(branches), c3 + cd + in_channels
 
 
 @family("inception_v2", paper="arXiv:1502.03167", config=InceptionV2, presets=PRESETS)
@@ -153,20 +140,10 @@ def build(config: InceptionV2, image: ImageSpec, num_classes: int) -> nn.Module:
             blocks.append((row[0], module))
         stages.append(nn.Sequential(OrderedDict(blocks)))
     head = pool_linear(channels, num_classes, config.dropout)
-    _initialise(head[-1], None)
+    initialise(head[-1])
     return ConvNet(stem, stages, head)
 
 
 def _pool(number: int, stride: int) -> list[tuple[str, nn.Module]]:
     """The max pool that begins stage `number`, or nothing where it would not halve."""
     return [(f"pool{number}", nn.MaxPool2d(3, 2, 1))] if stride == 2 else []
-
-
-def _initialise(module: nn.Module, std: float | None) -> None:
-    """As slim, a normal cut at two standard deviations: of `std` before the cut, or of variance 2 / fan-in after it."""
-    assert isinstance(module, nn.Conv2d | nn.Linear)
-    if std is None:
-        std = (2 / module.weight[0].numel()) ** 0.5 / 0.87962566
-    nn.init.trunc_normal_(module.weight, std=std, a=-2 * std, b=2 * std)
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)

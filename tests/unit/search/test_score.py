@@ -1,6 +1,7 @@
 """The prior of accuracy: monotone in what should help, and in the order of the published tables."""
 
-from itertools import pairwise
+import math
+from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,13 +50,24 @@ def test_squeezing_is_gentle_at_first_and_steep_at_the_end() -> None:
     assert losses[3] > 0.1
 
 
+def test_bits_cost_what_was_measured() -> None:
+    free, *errors = (
+        -math.log(score("mobilenet_v1", params=200_000, macs=12_000_000, bits=bits)) for bits in (32, 3.2, 2.5, 1.6)
+    )
+    assert [round(100 * (error / free - 1)) for error in errors] == [1, 3, 16]
+
+
 def test_published_networks_come_in_their_published_order() -> None:
-    published = [  # family, params, macs: top-1 70.6, 68.4, 63.7, 57.5, 50.6
-        ("mobilenet_v1", 4_231_976, 568_740_352),
-        ("mobilenet_v1", 2_585_560, 325_400_448),
-        ("mobilenet_v1", 1_331_592, 149_497_088),
-        ("squeezenet", 1_248_424, 832_667_936),
-        ("mobilenet_v1", 470_072, 41_030_272),
+    published = [  # top-1 %, family, params, macs
+        (70.6, "mobilenet_v1", 4_231_976, 568_740_352),
+        (68.4, "mobilenet_v1", 2_585_560, 325_400_448),
+        (67.4, "shufflenet_v1", 1_865_728, 137_460_672),
+        (63.7, "mobilenet_v1", 1_331_592, 149_497_088),
+        (57.5, "squeezenet", 1_248_424, 832_667_936),
+        (50.6, "mobilenet_v1", 470_072, 41_030_272),
     ]
-    scores = [score(family, params=params, macs=macs, bits=5.0) for family, params, macs in published]
-    assert scores == sorted(scores, reverse=True)
+    scores = [(top1, score(family, params=params, macs=macs, bits=5.0)) for top1, family, params, macs in published]
+    turned = [(better[0], worse[0]) for better, worse in combinations(scores, 2) if better[1] <= worse[1]]
+    # The fit over all papers puts this pair the other way round; one point is less than its error.
+    assert turned == [(68.4, 67.4)]
+    assert accuracy_model().error_points > 68.4 - 67.4
