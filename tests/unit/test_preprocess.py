@@ -94,3 +94,33 @@ def _photo(shared: Path) -> np.ndarray:
     table = parquet.ParquetFile(shared / "data" / "imagenette224-val.parquet")
     row = next(table.iter_batches(batch_size=1)).to_pylist()[0]
     return np.asarray(Image.open(BytesIO(row["image"]["bytes"])).convert("RGB"))
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 400), (400, 301), (256, 256), (100, 60), (224, 224)])
+@pytest.mark.parametrize("keep_aspect", [False, True])
+def test_a_crop_is_the_centre_of_the_resized_image(shared: Path, height: int, width: int, keep_aspect: bool):
+    photo = np.asarray(Image.fromarray(_photo(shared)).resize((width, height)))
+    short = min(height, width)
+    full = (256 * height // short, 256 * width // short) if keep_aspect else (256, 256)
+    whole = Preprocess(3, *full, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)).apply(photo[None])
+    top, left = (full[0] - 224) // 2, (full[1] - 200) // 2
+    cropped = Preprocess(3, 224, 200, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 256, keep_aspect).apply(photo[None])
+    assert (cropped - whole[:, :, top : top + 224, left : left + 200]).abs().max() < 1e-3
+
+
+def test_a_long_thin_image_takes_little_memory():
+    thin = np.zeros((1, 2, 30_000, 3), np.uint8)
+    x = Preprocess(3, 224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 256, True).apply(thin)  # 3.8 million columns
+    assert x.shape == (1, 3, 224, 224)
+
+
+def test_the_crop_survives_json_and_is_left_out_where_there_is_none():
+    crop = Preprocess(3, 224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), 256, True)
+    assert Preprocess.from_dict(json.loads(json.dumps(crop.to_dict()))) == crop
+    assert set(COLOUR.to_dict()) == {"channels", "height", "width", "mean", "std"}
+
+
+@pytest.mark.parametrize(("resize", "keep_aspect"), [(39, False), (-1, False), (256.0, False), (0, True), (256, 1)])
+def test_an_impossible_crop_is_refused(resize: int, keep_aspect: bool):
+    with pytest.raises(BadInput, match="resize|keep_aspect"):
+        Preprocess(3, 40, 32, COLOUR.mean, COLOUR.std, resize, keep_aspect)

@@ -17,7 +17,8 @@ from sprat.preprocess import Preprocess
 def preprocess_nodes(preprocess: Preprocess, source: str, target: str) -> tuple[list[Any], list[Any]]:
     """Nodes and initializers that turn `source`, uint8 (N, H, W, C), into `target`, float32 (N, C, height, width).
 
-    An image that has the network's size already takes the short branch of an If, without any multiplication.
+    An image that has the network's size already takes the short branch of an If, without any multiplication, unless
+    the preprocessing crops.
     """
     helper = import_late("onnx.helper")
     node, tensors = helper.make_node, _Constants()
@@ -26,6 +27,12 @@ def preprocess_nodes(preprocess: Preprocess, source: str, target: str) -> tuple[
     tensors.add("pre_size", np.array([height, width], np.int64))
     tensors.add("pre_scale", (1 / std).astype(np.float32))
     tensors.add("pre_shift", (-mean / std).astype(np.float32))
+    normalise = [
+        node("Mul", ["pre_pixels", "pre_scale"], ["pre_scaled"]),
+        node("Add", ["pre_scaled", "pre_shift"], [target]),
+    ]
+    if preprocess.resize:
+        return [*_resize(source, "pre_pixels", preprocess, tensors), *normalise], tensors.values
     nodes = [
         node("Shape", [source], ["pre_seen"], start=1, end=3),
         node("Equal", ["pre_seen", "pre_size"], ["pre_equal"]),
@@ -39,8 +46,7 @@ def preprocess_nodes(preprocess: Preprocess, source: str, target: str) -> tuple[
             then_branch=_same_size(source, preprocess),
             else_branch=_resized(source, preprocess, tensors),
         ),
-        node("Mul", ["pre_pixels", "pre_scale"], ["pre_scaled"]),
-        node("Add", ["pre_scaled", "pre_shift"], [target]),
+        *normalise,
     ]
     return nodes, tensors.values
 
@@ -76,6 +82,11 @@ def _same_size(source: str, preprocess: Preprocess) -> Any:
 
 
 def _resized(source: str, preprocess: Preprocess, tensors: _Constants) -> Any:
+    return _branch("resized", _resize(source, "in_pixels", preprocess, tensors), "in_pixels", preprocess)
+
+
+def _resize(source: str, target: str, preprocess: Preprocess, tensors: _Constants) -> list[Any]:
+    """Nodes that resize and crop `source` to `target`, float32 (N, C, height, width)."""
     node = import_late("onnx.helper").make_node
     tensors.add("pre_rows", np.array([0, 0, -1], np.int64))
     tensors.add("pre_columns", np.array([0, preprocess.height, -1, preprocess.channels], np.int64))
@@ -84,33 +95,65 @@ def _resized(source: str, preprocess: Preprocess, tensors: _Constants) -> Any:
     for name, number in (("pre_first", 0), ("pre_step", 1)):
         tensors.add(name, np.array(number, np.int64))
     tensors.add("pre_last_axis", np.array([1], np.int64))
-    nodes = [
+    return [
         node("Cast", [source], ["in_float"], to=_dtype("FLOAT")),
         node("Reshape", ["in_float", "pre_rows"], ["in_rows"]),  # (N, H, W * C)
-        *_weights("h", 1, preprocess.height, source, tensors),
+        *_shortest(source, preprocess),
+        *_weights("h", 1, preprocess.height, source, preprocess, tensors),
         node("MatMul", ["h_weights", "in_rows"], ["in_short"]),  # (N, height, W * C)
         node("Reshape", ["in_short", "pre_columns"], ["in_nhwc"]),
         node("Transpose", ["in_nhwc"], ["in_nchw"], perm=[0, 3, 1, 2]),  # (N, C, height, W)
-        *_weights("w", 2, preprocess.width, source, tensors),
+        *_weights("w", 2, preprocess.width, source, preprocess, tensors),
         node("Transpose", ["w_weights"], ["w_weights_t"], perm=[1, 0]),
-        node("MatMul", ["in_nchw", "w_weights_t"], ["in_pixels"]),  # (N, C, height, width)
+        node("MatMul", ["in_nchw", "w_weights_t"], [target]),  # (N, C, height, width)
     ]
-    return _branch("resized", nodes, "in_pixels", preprocess)
 
 
-def _weights(side: str, axis: int, size: int, source: str, tensors: _Constants) -> list[Any]:
+def _shortest(source: str, preprocess: Preprocess) -> list[Any]:
+    """Nodes for `in_short_side`, the shorter side of the image, where the aspect ratio is kept."""
+    if not preprocess.keep_aspect:
+        return []
+    node = import_late("onnx.helper").make_node
+    return [
+        node("Shape", [source], ["in_sides"], start=1, end=3),
+        node("ReduceMin", ["in_sides"], ["in_short_side"], keepdims=0),
+    ]
+
+
+def _weights(side: str, axis: int, size: int, source: str, preprocess: Preprocess, tensors: _Constants) -> list[Any]:
     """Nodes for `{side}_weights` (size, n): output pixel i is the weighted mean of the n input pixels of that axis.
 
-    With scale = n / size, the weight of pixel j is max(0, 1 - |j - scale * (i + 1/2) + 1/2| / max(scale, 1)), over
-    the sum of its row.
+    Of n pixels resized to r, of which `size` are kept from the o-th on, with scale = n / r, the weight of pixel j is
+    max(0, 1 - |j - scale * (i + o + 1/2) + 1/2| / max(scale, 1)), over the sum of its row.
     """
     node = import_late("onnx.helper").make_node
-    outputs = tensors.add(f"pre_{side}_outputs", (np.arange(size, dtype=np.float32) + np.float32(0.5))[:, None])
-    count = tensors.add(f"pre_{side}_size", np.array(size, np.float32))
-    return [
+    half = np.arange(size, dtype=np.float32) + np.float32(0.5)
+    length = [
         node("Shape", [source], [f"{side}_length"], start=axis, end=axis + 1),
         node("Squeeze", [f"{side}_length"], [f"{side}_n"]),
         node("Cast", [f"{side}_n"], [f"{side}_n_float"], to=_dtype("FLOAT")),
+    ]
+    if preprocess.keep_aspect:
+        resize = tensors.add(f"pre_{side}_resize", np.array(preprocess.resize, np.int64))
+        kept, two = tensors.add(f"pre_{side}_kept", np.array(size, np.int64)), f"pre_{side}_two"
+        tensors.add(two, np.array(2, np.int64))
+        first = tensors.add(f"pre_{side}_first", half[:, None])
+        outputs, count = f"{side}_outputs", f"{side}_count"
+        length += [
+            node("Mul", [f"{side}_n", resize], [f"{side}_grown"]),
+            node("Div", [f"{side}_grown", "in_short_side"], [f"{side}_r"]),  # whole numbers, rounded down
+            node("Cast", [f"{side}_r"], [count], to=_dtype("FLOAT")),
+            node("Sub", [f"{side}_r", kept], [f"{side}_over"]),
+            node("Div", [f"{side}_over", two], [f"{side}_o"]),
+            node("Cast", [f"{side}_o"], [f"{side}_o_float"], to=_dtype("FLOAT")),
+            node("Add", [first, f"{side}_o_float"], [outputs]),
+        ]
+    else:
+        resized = preprocess.resize or size
+        outputs = tensors.add(f"pre_{side}_outputs", (half + np.float32((resized - size) // 2))[:, None])
+        count = tensors.add(f"pre_{side}_size", np.array(resized, np.float32))
+    return [
+        *length,
         node("Div", [f"{side}_n_float", count], [f"{side}_scale"]),
         node("Max", [f"{side}_scale", "pre_one"], [f"{side}_support"]),
         node("Div", ["pre_one", f"{side}_support"], [f"{side}_inverse"]),

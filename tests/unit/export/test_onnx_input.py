@@ -76,3 +76,13 @@ def test_an_image_of_the_right_size_is_not_resized_at_all():
     preprocess = Preprocess(3, 7, 9, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     images = np.random.default_rng(0).integers(0, 256, (2, 7, 9, 3), dtype=np.uint8)
     np.testing.assert_array_equal(graph_of(preprocess)(images), images.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(("resize", "keep_aspect"), [(256, False), (256, True), (342, False), (227, True)])
+def test_equals_the_preprocessing_that_crops(photos: list[np.ndarray], resize: int, keep_aspect: bool):
+    preprocess = Preprocess(3, 227, 227, (123.0, 117.0, 104.0), (1.0, 1.0, 1.0), resize, keep_aspect)
+    run = graph_of(preprocess)
+    for index, (height, width) in enumerate([(256, 341), (375, 256), (227, 227), (480, 640), (30, 20), (17, 300)]):
+        photo = Image.fromarray(photos[index % len(photos)]).resize((width, height), Image.Resampling.LANCZOS)
+        assert run(np.asarray(photo)[None]).shape == (1, 3, 227, 227)
+        assert grey_levels(preprocess, np.asarray(photo)[None], run) < 1e-3, (height, width)
