@@ -8,6 +8,7 @@ from sprat.zoo.family import (
     Family,
     all_presets,
     build,
+    class_tensors,
     config_from_dict,
     config_to_dict,
     create,
@@ -16,11 +17,14 @@ from sprat.zoo.family import (
     list_models,
     published_input,
 )
+from sprat.zoo.ported import Ported
 
 __all__ = [
     "Family",
+    "Ported",
     "all_presets",
     "build",
+    "class_tensors",
     "config_from_dict",
     "config_to_dict",
     "create",

@@ -7,11 +7,14 @@ from fnmatch import fnmatchcase
 from types import NoneType, UnionType
 from typing import Any, Protocol, get_args, get_origin, get_type_hints
 
+import torch
 from torch import nn
 
 from sprat.errors import BadInput, UnknownName
 from sprat.image import ImageSpec
 from sprat.registry import Registry
+from sprat.zoo.end_padded import end_padded
+from sprat.zoo.ported import Ported
 
 
 class Build(Protocol):
@@ -65,11 +68,13 @@ def family(
 
 
 def family_of(config: object) -> Family:
-    """The family a config value belongs to.
+    """The family a config value belongs to; of a ported one, the family inside.
 
     Raises:
         UnknownName: no family has configs of that type.
     """
+    if isinstance(config, Ported):
+        return family_of(config.network)
     for name in FAMILIES:
         if FAMILIES.get(name).config is type(config):
             return FAMILIES.get(name)
@@ -84,7 +89,18 @@ def build(config: object, image: ImageSpec, num_classes: int) -> nn.Module:
     """
     if num_classes < 1:
         raise BadInput(f"num_classes is {num_classes}; a network needs at least 1 class")
+    if isinstance(config, Ported):
+        side = config.built_for
+        net = build(config.network, ImageSpec(image.channels, side, side) if side else image, num_classes)
+        return net if config.padding == "symmetric" else end_padded(net, config.padding)
     return family_of(config).build(config, image, num_classes)
+
+
+def class_tensors(config: object, image: ImageSpec) -> frozenset[str]:
+    """Names of the parameters and statistics whose shape depends on the number of classes: those of the classifier."""
+    with torch.device("meta"):
+        few, more = (build(config, image, count).state_dict() for count in (10, 11))
+    return frozenset(name for name, value in few.items() if value.shape != more[name].shape)
 
 
 def all_presets() -> dict[str, Any]:
@@ -126,7 +142,13 @@ def create(name: str, *, num_classes: int = 1000, image: ImageSpec = ImageSpec(3
 
 
 def config_to_dict(config: object) -> dict[str, Any]:
-    """A config value as JSON: its family and its fields, also nested values. `config_from_dict` is the inverse."""
+    """A config value as JSON: its family and its fields, also nested values. `config_from_dict` is the inverse.
+
+    A ported config has the fields of the one inside and "ported".
+    """
+    if isinstance(config, Ported):
+        ported = {"padding": config.padding, "built_for": config.built_for}
+        return {**config_to_dict(config.network), "ported": ported}
     return {"family": family_of(config).name, **_plain(config)}
 
 
@@ -138,6 +160,11 @@ def config_from_dict(values: Mapping[str, Any]) -> Any:
         BadInput: a field is missing, unknown or of the wrong type.
     """
     rest = dict(values)
+    if "ported" in rest:
+        ported = rest.pop("ported")
+        if not isinstance(ported, Mapping) or set(ported) != {"padding", "built_for"}:
+            raise BadInput(f"ported is {ported!r}; it must be an object with padding and built_for")
+        return Ported(network=config_from_dict(rest), **ported)
     name = rest.pop("family", None)
     if not isinstance(name, str):
         raise BadInput(f"architecture {values!r} names no family")

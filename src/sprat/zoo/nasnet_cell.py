@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sprat.errors import BadInput
 from sprat.zoo.blocks import FactorizedReduction, conv_bn
@@ -174,6 +173,7 @@ class NASNetCell(nn.Module):
             self.older = conv_bn(older.channels, channels, 1, eps=eps)
         raw = (older or newer).channels if self.older is None else channels
         self.layers = nn.ModuleDict()
+        self.pools = nn.ModuleDict()
         self.steps = []
         for state, step in enumerate(cell.steps, start=2):
             left = self._edge(f"left{state}", step.left_op, step.left_input, raw, channels, stride, eps)
@@ -197,6 +197,8 @@ class NASNetCell(nn.Module):
         if made is not None:
             self.layers[name] = made
         start = op if op in POOLS else "" if made is None else "relu"
+        if op in POOLS:
+            self.pools[f"{op}{stride}"] = pool(op, stride)
         return Edge(name, state, start, stride, op != "identity")
 
     def forward(self, older: Tensor, older_relu: Tensor, newer_relu: Tensor) -> Tensor:
@@ -215,7 +217,7 @@ class NASNetCell(nn.Module):
         if edge.start:
             key = (edge.state, edge.start)
             if key not in started:
-                started[key] = start(edge.start, x, edge.stride)
+                started[key] = torch.relu(x) if edge.start == "relu" else self.pools[f"{edge.start}{edge.stride}"](x)
             x = started[key]
         if edge.name in self.layers:
             x = self.layers[edge.name](x)
@@ -224,11 +226,9 @@ class NASNetCell(nn.Module):
         return x
 
 
-def start(name: str, x: Tensor, stride: int) -> Tensor:
-    """ReLU or a pool of x; averages leave out the padding."""
-    if name == "relu":
-        return torch.relu(x)
+def pool(name: str, stride: int) -> nn.Module:
+    """A pool by its name, such as "avg3"; averages leave out the padding."""
     kernel = int(name[-1])
-    if name == "avg3":
-        return F.avg_pool2d(x, kernel, stride, kernel // 2, count_include_pad=False)
-    return F.max_pool2d(x, kernel, stride, kernel // 2)
+    if name.startswith("avg"):
+        return nn.AvgPool2d(kernel, stride, kernel // 2, count_include_pad=False)
+    return nn.MaxPool2d(kernel, stride, kernel // 2)
