@@ -22,6 +22,7 @@ from sprat.plan import Planned, plan
 from sprat.report import write as write_report
 from sprat.request import Request
 from sprat.run import Run
+from sprat.start import Start
 from sprat.watch import Silent, Watcher
 
 
@@ -37,6 +38,7 @@ def fit(
     minutes: float | None = None,
     epochs: int | None = None,
     model: str | Sequence[str] = (),
+    start: str | Path = "",
     seed: int = 0,
     out: str | Path = "runs/fit",
     watcher: Watcher | None = None,
@@ -57,6 +59,7 @@ def fit(
         minutes: time for everything.
         epochs: of the training; not together with minutes.
         model: presets, families or patterns to choose among.
+        start: .sprat or .safetensors file whose network is trained on; not together with model.
         seed: of everything random.
         out: run folder; new, empty, or of the same request.
         watcher: is told how it goes.
@@ -75,6 +78,7 @@ def fit(
         minutes=minutes,
         epochs=epochs,
         models=(model,) if isinstance(model, str) else tuple(model),
+        start=str(start),
         seed=seed,
     )
     return run_job(request, Run(Path(out)), watcher or Silent(), command)
@@ -91,7 +95,8 @@ def run_job(request: Request, run: Run, watch: Watcher, command: str = "") -> di
     """The main job in a run folder, from data to report; it goes on from what the folder already holds."""
     started = time.monotonic()
     with run.lock():
-        run.claim(request.to_dict(), steps.conditions(command))
+        start = Start.read(request.start) if request.start else None
+        run.claim(steps.claimed(request, start), steps.conditions(command))
         run.sweep()
         finished = run.read_json("result.json")
         if finished is not None:
@@ -101,11 +106,11 @@ def run_job(request: Request, run: Run, watch: Watcher, command: str = "") -> di
 
         collection = steps.open_data(request, run, watch)
         planned = steps.plan_run(request, run, collection, device, started, watch)
-        dataset, preprocess = steps.load_data(collection, planned, run, watch)
+        dataset, preprocess = steps.load_data(collection, planned, run, watch, start)
 
         phase = steps.phase_of(run, dataset, preprocess, device, watch)
-        trained = steps.train_network(phase, planned, watch)
-        manifest = steps.manifest_of(planned, dataset, preprocess)
+        trained = steps.train_network(phase, planned, watch, start)
+        manifest = steps.manifest_of(planned, dataset, preprocess, start)
         compressed = steps.compress_network(phase, planned, trained, manifest, request.budget, watch)
 
         cost = count(compressed.net, planned.candidate.image)

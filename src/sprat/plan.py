@@ -11,21 +11,24 @@ from typing import Any
 import torch
 from torch import nn
 
+from sprat.artifact import Manifest
 from sprat.bench import latency
 from sprat.conditions import memory_bytes
 from sprat.cost import count
 from sprat.data import Collection
 from sprat.errors import BudgetExceeded
 from sprat.export import to_onnx
+from sprat.export.load import read_manifest
 from sprat.image import ImageSpec
 from sprat.preprocess import Preprocess
 from sprat.recipes import Schedule, schedule_for
 from sprat.request import Request
 from sprat.search import Candidate, pick
 from sprat.search.pool import select_for_training
-from sprat.zoo import build, config_from_dict
+from sprat.zoo import Ported, build, config_from_dict
 
 SIDES = (64, 96, 128)  # tried for photos, where the user names no size
+TRAINED_SIDES = (192, 160, 128)  # tried for trained weights below their own size, where the budget asks for it
 NATIVE_SIDE = 64  # images up to this side are taken as they are
 IMAGES_PER_TRAINING = 1_000_000  # a small network wants to see about so many before a larger one pays
 ASSUMED_MACS_PER_S = 12e9  # training speed of two CPU cores, forward macs of separable networks; used without minutes
@@ -91,7 +94,8 @@ def plan(
         UnknownName: a model that does not exist.
     """
     budget = request.budget
-    images = sizes_for(collection, request.image)
+    started = read_manifest(Path(request.start)) if request.start else None
+    images = sizes_for(collection, request.image) if started is None else sizes_from(started, request.image)
     num_train, num_classes = len(collection.labels("train")), len(collection.classes)
     speed = ASSUMED_MACS_PER_S if seconds is None else _training_speed(images[0], num_classes, device)
     train_s = ASSUMED_SECONDS if seconds is None else max(1.0, (seconds - RESERVE_S) * 0.76)
@@ -99,7 +103,8 @@ def plan(
         images,
         num_classes,
         budget,
-        models=select_for_training(request.models or None),
+        models=select_for_training(request.models or None) if started is None else None,
+        given=None if started is None else {Path(request.start).stem: _config_at(started, images)},
         names_bytes=len(zlib.compress("".join(collection.classes).encode())),
         max_train_macs=speed * train_s / min(IMAGES_PER_TRAINING, 100 * num_train),
     )
@@ -131,6 +136,25 @@ def sizes_for(collection: Collection, side: int | None) -> list[ImageSpec]:
         return [ImageSpec(collection.channels, height, width)]
     fitting = [candidate for candidate in SIDES if candidate <= max(min(height, width), SIDES[0])]
     return [ImageSpec(collection.channels, candidate, candidate) for candidate in fitting]
+
+
+def sizes_from(start: Manifest, side: int | None) -> list[ImageSpec]:
+    """Input sizes for a network that has trained weights: the one asked for, or its own and the usual smaller ones."""
+    channels, height, width = start.image
+    if side is not None:
+        return [ImageSpec(channels, side, side)]
+    smaller = [ImageSpec(channels, one, one) for one in TRAINED_SIDES if TRAINED_SIDES[-1] <= one < min(height, width)]
+    return [ImageSpec(channels, height, width), *smaller]
+
+
+def _config_at(start: Manifest, images: list[ImageSpec]) -> Any:
+    """The architecture of trained weights with the strides they were trained with, also on smaller images."""
+    config, own = config_from_dict(start.architecture), ImageSpec(*start.image)
+    if images == [own] or (isinstance(config, Ported) and config.built_for):
+        return config
+    if isinstance(config, Ported):
+        return replace(config, built_for=own.height)
+    return Ported(network=config, built_for=own.height)
 
 
 def _training_speed(image: ImageSpec, num_classes: int, device: torch.device) -> float:

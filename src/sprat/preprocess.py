@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 16_384  # of a resized image
 _CROP = frozenset({"resize", "keep_aspect"})
+_OPTIONAL = _CROP | {"antialias"}
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """uint8 pixels to float32 input: bilinear resize with antialias, centre crop, then (x - mean) / std.
+    """uint8 pixels to float32 input: bilinear resize, centre crop, then (x - mean) / std.
 
     Nothing is rounded; corners are not aligned (pixel centres lie at halves). Without `resize` the image is resized
     straight to the input's size, whatever its aspect ratio, and nothing is cropped.
@@ -33,6 +34,8 @@ class Preprocess:
         resize: side before the centre crop, at least the larger side of the input; 0 for no crop. Published networks
             were scored so (256 before 224).
         keep_aspect: whether `resize` is of the shorter side; else the image is warped to a square of that side.
+        antialias: whether a smaller image is the mean of all pixels (as Pillow and torchvision resize) or takes the
+            four nearest (as OpenCV and TensorFlow 1 did, behind which older networks were trained).
 
     Raises:
         BadInput: a side below 1, a mean or std that is not one finite number a channel, a std not above 0, or a
@@ -46,6 +49,7 @@ class Preprocess:
     std: tuple[float, ...]
     resize: int = 0
     keep_aspect: bool = False
+    antialias: bool = True
 
     def __post_init__(self) -> None:
         sides = (self.channels, self.height, self.width)
@@ -66,6 +70,8 @@ class Preprocess:
                 f"preprocessing resize {self.resize!r}: it must be 0, or from {max(self.height, self.width)} (the "
                 f"input's larger side) to {MAX_SIDE}"
             )
+        if type(self.antialias) is not bool:
+            raise BadInput(f"preprocessing antialias {self.antialias!r}: it must be true or false")
         if type(self.keep_aspect) is not bool or (self.keep_aspect and not self.resize):
             raise BadInput(f"preprocessing keep_aspect {self.keep_aspect!r}: it must be false where resize is 0")
 
@@ -92,7 +98,7 @@ class Preprocess:
         from torch.nn import functional
 
         x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2), dtype=np.float32))
-        if self.resize:
+        if self.resize or not self.antialias:
             full = self.resized(x.shape[2], x.shape[3])
             rows = self._kept(x.shape[2], full[0], self.height)
             columns = self._kept(x.shape[3], full[1], self.width)
@@ -115,13 +121,17 @@ class Preprocess:
         first = (resized - size) // 2
         centres = (torch.arange(size, dtype=torch.float32) + (first + 0.5))[:, None] * scale
         distance = torch.arange(length, dtype=torch.float32) - centres + 0.5
-        weights = (1 - (distance / scale.clamp(min=1)).abs()).clamp(min=0)
+        reach = scale.clamp(min=1) if self.antialias else torch.ones_like(scale)
+        weights = (1 - (distance / reach).abs()).clamp(min=0)
         return weights / weights.sum(1, keepdim=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """The values as JSON, the crop only where there is one; `from_dict` is the inverse."""
+        """The values as JSON, without those of the crop or the filter where they are the usual; `from_dict` inverts."""
         values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
-        return {name: value for name, value in values.items() if self.resize or name not in _CROP}
+        kept = {name: value for name, value in values.items() if self.resize or name not in _CROP}
+        if self.antialias:
+            del kept["antialias"]
+        return kept
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Preprocess":
@@ -131,12 +141,12 @@ class Preprocess:
             BadInput: a value is missing, unknown or not usable.
         """
         names = {"channels", "height", "width", "mean", "std"}
-        if set(values) - _CROP != names:
+        if set(values) - _OPTIONAL != names:
             raise BadInput(f"preprocessing has the values {sorted(values)}; it needs {sorted(names)}")
         lists = {name: values[name] for name in ("mean", "std")}
         for name, value in lists.items():
             if not isinstance(value, list | tuple):
                 raise BadInput(f"preprocessing {name} is {value!r}; it must be a list of numbers")
         mean, std = (tuple(float(v) if type(v) is int else v for v in value) for value in lists.values())
-        crop = {name: values[name] for name in _CROP & set(values)}
+        crop = {name: values[name] for name in _OPTIONAL & set(values)}
         return cls(values["channels"], values["height"], values["width"], mean, std, **crop)

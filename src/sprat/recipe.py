@@ -43,6 +43,8 @@ class Recipe:
         label_smoothing: arXiv:1512.00567, section 7.
         ema: decay per step of the averaged weights that are evaluated and shipped; 0 turns averaging off.
         clip: largest gradient norm; 0 turns clipping off.
+        layer_decay: learning rate of a stage over that of the stage after it, for a network that starts from trained
+            weights; 0 trains the head alone, 1 treats all alike.
         augment: changes to the images.
         seed: of everything random.
     """
@@ -56,6 +58,7 @@ class Recipe:
     label_smoothing: float = 0.1
     ema: float = 0.998
     clip: float = 0.0
+    layer_decay: float = 1.0
     augment: Augment = Augment()
     seed: int = 0
 
@@ -70,6 +73,7 @@ class Recipe:
                 0 <= self.label_smoothing < 1,
                 f"label_smoothing is {self.label_smoothing}; it must be a fraction below 1",
             ),
+            (0 <= self.layer_decay <= 1, f"layer_decay is {self.layer_decay}; it must be from 0 to 1"),
             (0 <= self.ema < 1, f"ema is {self.ema}; it must be a decay below 1"),
         )
         for holds, message in checks:

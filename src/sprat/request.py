@@ -18,6 +18,7 @@ class Request:
         minutes: time for everything; None goes by epochs.
         epochs: of the training; None chooses them.
         models: presets, families or patterns to choose among; empty means all.
+        start: file of trained weights to start from, whose network is then the one; "" for none.
         seed: of everything random.
 
     Raises:
@@ -30,6 +31,7 @@ class Request:
     minutes: float | None = None
     epochs: int | None = None
     models: tuple[str, ...] = ()
+    start: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -41,12 +43,16 @@ class Request:
             raise BadInput(f"epochs is {self.epochs}; it must be at least 1")
         if self.image is not None and not 4 <= self.image <= 1024:
             raise BadInput(f"image is {self.image}; the side of the network's input must be 4 to 1024 pixels")
+        if self.start and self.models:
+            raise BadInput(
+                f"both --from {self.start} and --model were given; the file already says which network it is"
+            )
         if not 0 <= self.seed < 2**32:
             raise BadInput(f"seed is {self.seed}; it must be 0 to {2**32 - 1}")
 
     def to_dict(self) -> dict[str, Any]:
         """The request as JSON."""
-        return {
+        values = {
             "data": self.data,
             "budget": self.budget.to_dict(),
             "image": self.image,
@@ -55,3 +61,4 @@ class Request:
             "models": list(self.models),
             "seed": self.seed,
         }
+        return {**values, "start": self.start} if self.start else values

@@ -31,11 +31,13 @@ from sprat.recipe import Recipe
 from sprat.recipes import remedy
 from sprat.request import Request
 from sprat.run import Run
-from sprat.train import Phase, Step, Stuck, evaluate
+from sprat.start import Start
+from sprat.train import Phase, Step, Stuck, Way, evaluate, renew_statistics, restore_norms, transplant, ways
 from sprat.units import format_bytes, format_count, format_duration
 from sprat.watch import Watcher
-from sprat.zoo import build, config_from_dict
+from sprat.zoo import build, class_tensors, config_from_dict
 
+TRIAL_SHARE = 0.12  # of the training, that each way of transfer is tried for
 SCORE_BYTES = 8  # by which the deflated header may grow with another score
 
 
@@ -48,6 +50,12 @@ def conditions(command: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
     }
+
+
+def claimed(request: Request, start: Start | None) -> dict[str, Any]:
+    """What a run folder belongs to: the request and, where there is a start, its very weights."""
+    values = request.to_dict()
+    return values if start is None else {**values, "start_sha256": start.manifest.state_sha256}
 
 
 def open_data(request: Request, run: Run, watch: Watcher) -> Collection:
@@ -100,11 +108,20 @@ def plan_run(
     return planned
 
 
-def load_data(collection: Collection, planned: Planned, run: Run, watch: Watcher) -> tuple[Dataset, Preprocess]:
-    """The images at the network's size, cached in the run folder, and the preprocessing their pixels call for."""
+def load_data(
+    collection: Collection, planned: Planned, run: Run, watch: Watcher, start: Start | None = None
+) -> tuple[Dataset, Preprocess]:
+    """The images at the network's size, cached in the run folder, and the preprocessing their pixels call for.
+
+    Trained weights bring the normalisation they were trained with. They do not bring its crop: a user's pictures are
+    seen whole.
+    """
     image = planned.candidate.image
     dataset = collection.load(image, run.path / "cache", _bar(watch, "data"))
-    mean, std = _pixel_statistics(dataset.train.images)
+    if start is not None:
+        mean, std = start.normalisation
+    else:
+        mean, std = _pixel_statistics(dataset.train.images)
     return dataset, Preprocess(image.channels, image.height, image.width, mean, std)
 
 
@@ -129,8 +146,10 @@ def phase_of(run: Run, dataset: Dataset, preprocess: Preprocess, device: torch.d
     return Phase(run, dataset, preprocess, device, on_step, on_epochs)
 
 
-def train_network(phase: Phase, planned: Planned, watch: Watcher) -> nn.Module:
+def train_network(phase: Phase, planned: Planned, watch: Watcher, start: Start | None = None) -> nn.Module:
     """The trained float network. Training that does not learn is begun once more with a remedy, which is recorded.
+
+    With a start, the network begins with its weights and is trained on in the way that a short trial found best.
 
     Raises:
         Stuck: it does not learn with the remedy either.
@@ -138,16 +157,19 @@ def train_network(phase: Phase, planned: Planned, watch: Watcher) -> nn.Module:
     schedule, run = planned.schedule, phase.run
     seconds = None if schedule.seconds is None else schedule.seconds["train"]
     recipe: Recipe = schedule.recipes["train"]
-    applied = run.read_json("remedies.json") or []
+    way = None
+    if start is not None:
+        way, tried_s = choose_way(phase, planned, start, watch)
+        recipe = way.recipe
+        seconds = None if seconds is None else max(1.0, seconds - tried_s)
+    first, applied = recipe, run.read_json("remedies.json") or []
     while True:
         for entry in applied:
-            recipe = remedy(schedule.recipes["train"], entry["kind"])
-        torch.manual_seed(recipe.seed)
-        config = config_from_dict(planned.candidate.architecture)
-        net = build(config, planned.candidate.image, len(phase.dataset.classes))
-        net = net.to(phase.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            recipe = remedy(first, entry["kind"])
+        net = first_network(phase, planned, recipe.seed, start)
         try:
-            trained = phase.train("train", net, recipe, seconds=seconds)
+            frozen = way is not None and way.keeps_statistics
+            trained = phase.train("train", net, recipe, seconds=seconds, frozen_norm=frozen)
         except Stuck as stuck:
             if applied:
                 raise
@@ -163,12 +185,66 @@ def train_network(phase: Phase, planned: Planned, watch: Watcher) -> nn.Module:
             watch.say("train", f"{stuck}; starting over once with {applied[0]['remedy']}")
             continue
         break
+    if way is not None and not way.keeps_statistics:
+        renew_statistics(trained, phase.dataset, phase.preprocess, phase.device)
     scores = evaluate(trained, phase.dataset.val, phase.preprocess, phase.device)
     watch.say("train", f"{planned.candidate.name}  val top-1 {scores.accuracy:.4f} ({scores.num:,} images)")
     return trained
 
 
-def manifest_of(planned: Planned, dataset: Dataset, preprocess: Preprocess) -> Manifest:
+def first_network(phase: Phase, planned: Planned, seed: int, start: Start | None) -> nn.Module:
+    """The network before training: new, or with the weights of the start and a new head."""
+    torch.manual_seed(seed)
+    image, classes = planned.candidate.image, phase.dataset.classes
+    config = config_from_dict(planned.candidate.architecture)
+    net = build(config, image, len(classes))
+    if start is not None:
+        fresh = () if start.manifest.classes == classes else class_tensors(config, image)
+        transplant(net, start.state, tuple(fresh))
+    placed: nn.Module = net.to(phase.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start is not None:
+        restore_norms(placed, phase.dataset, phase.preprocess, phase.device)
+    return placed
+
+
+def choose_way(phase: Phase, planned: Planned, start: Start, watch: Watcher) -> tuple[Way, float]:
+    """The way to train on that a short trial found best by validation loss, and the seconds the trial took.
+
+    transfer.json holds what was tried; a run that goes on reads it back.
+    """
+    schedule = planned.schedule
+    base = schedule.recipes["train"]
+    found = {way.name: way for way in ways(base, first_network(phase, planned, base.seed, start))}
+    before = phase.run.read_json("transfer.json")
+    if before is None:
+        began = time.monotonic()
+        tried: list[dict[str, Any]] = []
+        epochs = max(4.0, round(TRIAL_SHARE * base.epochs))
+        limit = None if schedule.seconds is None else TRIAL_SHARE * schedule.seconds["train"]
+        for way in found.values():
+            net = first_network(phase, planned, base.seed, start)
+            score = phase.trial(
+                net, dataclasses.replace(way.recipe, epochs=epochs), limit, frozen_norm=way.keeps_statistics
+            )
+            tried.append({"way": way.name, **score})
+            watch.say(
+                "transfer",
+                f"{way.name}: val loss {score['val_loss']:.4f}, top-1 {score['val_accuracy']:.4f} in a trial",
+            )
+        best = min(tried, key=lambda entry: float(entry["val_loss"]))
+        before = {
+            "from": start.note,
+            "trial_epochs": epochs,
+            "tried": tried,
+            "chosen": best["way"],
+            "seconds": round(time.monotonic() - began, 1),
+        }
+        phase.run.write_json("transfer.json", before)
+    watch.say("transfer", f"from {start.manifest.origin.get('network', start.note['file'])}: {before['chosen']}")
+    return found[before["chosen"]], float(before["seconds"])
+
+
+def manifest_of(planned: Planned, dataset: Dataset, preprocess: Preprocess, start: Start | None = None) -> Manifest:
     """What the file says of itself; its scores and checksum are filled in when it is written."""
     return Manifest(
         architecture=dict(planned.candidate.architecture),
@@ -176,7 +252,8 @@ def manifest_of(planned: Planned, dataset: Dataset, preprocess: Preprocess) -> M
         classes=dataset.classes,
         preprocessing=preprocess.to_dict(),
         scores={},
-        licence=None,
+        licence=None if start is None else start.manifest.licence,
+        origin={} if start is None else {"from": start.note},
     )
 
 

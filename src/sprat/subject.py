@@ -1,7 +1,7 @@
 """Subject: the network a command is about, from the text a user writes.
 
-A preset or candidate name (`mobilenet_v1_0.25`), a .sprat file, a .json file with an architecture, or a class or
-function of the user's own (`path/to/file.py:ClassName`).
+A preset or candidate name (`mobilenet_v1_0.25`), a .sprat or .safetensors file, a .json file with an architecture, or
+a class or function of the user's own (`path/to/file.py:ClassName`).
 """
 
 import importlib.util
@@ -50,8 +50,8 @@ def subject(text: str, image: ImageSpec | None = None, num_classes: int | None =
         return Subject(text, _own(Path(path), attribute), image or ImageSpec(3, 224, 224), None)
     if text.endswith(".py"):
         raise BadInput(f"{text} names a file; name the class in it too, as in {text}:MyNetwork")
-    if text.endswith(".sprat"):
-        from sprat.artifact import read_manifest
+    if text.endswith((".sprat", ".safetensors")):
+        from sprat.export.load import read_manifest
 
         manifest = read_manifest(Path(text))
         return _built(

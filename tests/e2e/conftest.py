@@ -87,6 +87,12 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., Said]) -
     return Fitted(folder, Said(**json.loads(record.read_text())))
 
 
+@pytest.fixture(scope="session")
+def make_photos() -> Callable[[Path], None]:
+    """make_photos(folder): the photos of the shared run, in a folder of the test's own."""
+    return write_photos
+
+
 @pytest.fixture
 def own(fitted: Fitted, tmp_path: Path) -> Fitted:
     """A copy of the shared run, to be changed at will."""

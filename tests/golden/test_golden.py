@@ -32,6 +32,7 @@ RECORDED: dict[str, tuple[str, dict[str, Any]]] = {
     "inception_v2": ("inception_v2", {"width": 0.25}),
     "inception_v3": ("inception_v3", {"width": 0.125}),
     "inception_v4": ("inception_v4", {"width": 0.125}),
+    "mobilenet_v2": ("mobilenet_v2_0.35", {}),
     "mobilenet_v1": ("mobilenet_v1_0.25", {}),
     "nasnet": ("nasnet_a_4_1056", {"cells": 1, "filters": 96}),
     "resnet": ("resnet_v2_50", {"width": 0.125}),

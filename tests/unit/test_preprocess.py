@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sprat.errors import BadInput
@@ -122,5 +123,19 @@ def test_the_crop_survives_json_and_is_left_out_where_there_is_none():
 
 @pytest.mark.parametrize(("resize", "keep_aspect"), [(39, False), (-1, False), (256.0, False), (0, True), (256, 1)])
 def test_an_impossible_crop_is_refused(resize: int, keep_aspect: bool):
-    with pytest.raises(BadInput, match="resize|keep_aspect"):
+    with pytest.raises(BadInput, match=r"resize|keep_aspect"):
         Preprocess(3, 40, 32, COLOUR.mean, COLOUR.std, resize, keep_aspect)
+
+
+@pytest.mark.parametrize("resize", [0, 256])
+def test_without_antialias_it_takes_the_four_nearest_pixels(shared: Path, resize: int):
+    from torch.nn import functional
+
+    photo = _photo(shared)
+    plain = Preprocess(3, 224, 224, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), resize, False, False)
+    side = resize or 224
+    x = torch.from_numpy(photo.transpose(2, 0, 1)[None].astype(np.float32))
+    wanted = functional.interpolate(x, size=(side, side), mode="bilinear", align_corners=False, antialias=False)
+    edge = (side - 224) // 2
+    assert (plain.apply(photo[None]) - wanted[:, :, edge : edge + 224, edge : edge + 224]).abs().max() < 0.02
+    assert Preprocess.from_dict(json.loads(json.dumps(plain.to_dict()))) == plain

@@ -22,6 +22,7 @@ class Manifest:
         preprocessing: as `Preprocess.to_dict` gives it.
         scores: what was measured, by name.
         licence: of the weights, as an SPDX expression or a sentence.
+        origin: of imported weights: file, its SHA-256, format, name in the table of its source.
         state_sha256: of the decoded weights (`artifact.state_sha256`); `save` fills it in.
         sprat_version: that wrote the file.
         format_version: of the file.
@@ -33,13 +34,14 @@ class Manifest:
     preprocessing: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     licence: str | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
     state_sha256: str = ""
     sprat_version: str = __version__
     format_version: int = FORMAT_VERSION
 
     def to_dict(self) -> dict[str, Any]:
-        """The manifest as JSON values; `from_dict` is the inverse."""
-        return {
+        """The manifest as JSON values, the origin only where there is one; `from_dict` is the inverse."""
+        values = {
             "format_version": self.format_version,
             "architecture": self.architecture,
             "image": list(self.image),
@@ -50,6 +52,9 @@ class Manifest:
             "state_sha256": self.state_sha256,
             "sprat_version": self.sprat_version,
         }
+        if self.origin:
+            values["origin"] = self.origin
+        return values
 
     @classmethod
     def from_dict(cls, values: Any) -> "Manifest":
@@ -65,11 +70,12 @@ class Manifest:
             raise BadArtifact(
                 f"format version {version!r}; this sprat ({__version__}) reads {FORMAT_VERSION}: take a newer sprat"
             )
+        values = {"origin": {}, **values}
         if missing := _FIELDS - values.keys():
             raise BadArtifact(f"the manifest has no {', '.join(sorted(missing))}; the file is damaged or not ours")
         if unknown := values.keys() - _FIELDS:
             raise BadArtifact(f"the manifest has unknown fields: {', '.join(sorted(unknown))}; take a newer sprat")
-        for name in ("architecture", "preprocessing", "scores"):
+        for name in ("architecture", "preprocessing", "scores", "origin"):
             _check(values, name, isinstance(values[name], dict), "an object")
         for name in ("state_sha256", "sprat_version"):
             _check(values, name, isinstance(values[name], str), "a string")

@@ -10,7 +10,23 @@ from typing import Annotated
 import typer
 
 from sprat import __version__
-from sprat.cli import bench, cost, doctor, evaluate, fit, inspect, ledger, pick, predict, report, zoo
+from sprat.cli import (
+    bench,
+    compress,
+    cost,
+    doctor,
+    evaluate,
+    export,
+    fit,
+    import_,
+    inspect,
+    ledger,
+    pick,
+    predict,
+    report,
+    train,
+    zoo,
+)
 from sprat.errors import SpratError
 
 STOPPED = 130  # exit code after Ctrl-C, as shells have it
@@ -42,7 +58,24 @@ def _main(
     pass
 
 
-for module in (fit, pick, zoo, cost, ledger, bench, predict, evaluate, inspect, report, doctor):
+COMMANDS = (
+    fit,
+    pick,
+    zoo,
+    import_,
+    train,
+    compress,
+    export,
+    evaluate,
+    predict,
+    inspect,
+    bench,
+    cost,
+    ledger,
+    report,
+    doctor,
+)
+for module in COMMANDS:
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.command)
 
 

@@ -24,7 +24,7 @@ def command(
     model: Annotated[
         str | None,
         typer.Argument(
-            help="A model of `sprat zoo`, a .sprat or .onnx file, an architecture.json, or path/to/file.py:ClassName.",
+            help="A model of `sprat zoo`; a .sprat, .safetensors, .onnx or architecture.json file; file.py:ClassName.",
             show_default=False,
         ),
     ] = None,

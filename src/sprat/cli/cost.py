@@ -20,7 +20,7 @@ def command(
     model: Annotated[
         str,
         typer.Argument(
-            help="A model of `sprat zoo`, a .sprat file, an architecture.json, or path/to/file.py:ClassName.",
+            help="A model of `sprat zoo`; a .sprat, .safetensors or architecture.json file; path/file.py:ClassName.",
             show_default=False,
         ),
     ],

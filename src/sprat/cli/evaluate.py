@@ -14,7 +14,7 @@ sprat eval model.onnx photos/ --split all --json"""
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="A .sprat or .onnx file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A .sprat, .safetensors or .onnx file.", show_default=False)],
     data: Annotated[str, typer.Argument(help="Labelled images, as for `sprat fit`.", show_default=False)],
     split: Annotated[str, typer.Option(help="train, val, test, or all.")] = "test",
     seed: Annotated[int, typer.Option(help="Of the split, where the data has none: the one `fit` had.")] = 0,

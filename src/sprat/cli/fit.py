@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sprat.cli.limits import MaxLatency, MaxMacs, MaxMemory, MaxParams, MaxSize
+
 NAME = "fit"
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -16,9 +18,11 @@ sprat fit photos/ --max-size 500KB --minutes 20
 
 sprat fit train.csv --max-size 100KB --max-macs 10M --max-latency 5ms --image 64
 
-sprat fit cifar10-train.parquet --max-size 100KB --model "mobilenet*" --dry-run"""
+sprat fit cifar10-train.parquet --max-size 100KB --model "mobilenet*" --dry-run
 
-_LIMITS, _CHOICES, _TRAINING, _OUTPUT = "Budget", "Network", "Training", "Output"
+sprat fit photos/ --max-size 300KB --from mobilenet.safetensors"""
+
+_CHOICES, _TRAINING, _OUTPUT = "Network", "Training", "Output"
 
 
 def command(
@@ -29,19 +33,11 @@ def command(
             show_default=False,
         ),
     ],
-    max_size: Annotated[
-        str | None, typer.Option(help="Bytes of the shipped file: 500KB, 64KiB.", rich_help_panel=_LIMITS)
-    ] = None,
-    max_macs: Annotated[
-        str | None, typer.Option(help="Multiply-adds for one image: 40M.", rich_help_panel=_LIMITS)
-    ] = None,
-    max_params: Annotated[str | None, typer.Option(help="Parameters: 200k.", rich_help_panel=_LIMITS)] = None,
-    max_memory: Annotated[
-        str | None, typer.Option(help="Peak activation memory, float32: 256KB.", rich_help_panel=_LIMITS)
-    ] = None,
-    max_latency: Annotated[
-        str | None, typer.Option(help="Median time for one image on one CPU thread: 5ms.", rich_help_panel=_LIMITS)
-    ] = None,
+    max_size: MaxSize = None,
+    max_macs: MaxMacs = None,
+    max_params: MaxParams = None,
+    max_memory: MaxMemory = None,
+    max_latency: MaxLatency = None,
     image: Annotated[
         int | None,
         typer.Option(help="Side of the square input in pixels; chosen if not given.", rich_help_panel=_CHOICES),
@@ -49,6 +45,15 @@ def command(
     model: Annotated[
         list[str] | None,
         typer.Option(help="Preset, family or pattern to choose among; may be repeated.", rich_help_panel=_CHOICES),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Trained weights to start from: a file of `sprat import`, train or fit.",
+            rich_help_panel=_CHOICES,
+            show_default=False,
+        ),
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Finish within so many minutes.", rich_help_panel=_TRAINING)
@@ -87,6 +92,7 @@ def command(
         minutes=minutes,
         epochs=epochs,
         models=tuple(model or ()),
+        start="" if start is None else str(start),
         seed=seed,
     )
     if dry_run:

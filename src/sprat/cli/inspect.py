@@ -1,4 +1,4 @@
-"""`sprat inspect`: what is in a .sprat file."""
+"""`sprat inspect`: what is in a .sprat or .safetensors file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,21 +10,21 @@ EXAMPLES = """[bold]Examples[/bold]
 
 sprat inspect runs/demo/model.sprat
 
-sprat inspect model.sprat --json"""
+sprat inspect mobilenet.safetensors --json"""
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="A .sprat file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A .sprat or .safetensors file.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Print the header of FILE, its layers with their cost, and the bytes each tensor takes."""
     from dataclasses import asdict
 
-    from sprat import artifact
     from sprat.cli.show import print_json, print_rows
+    from sprat.export import describe, read_manifest
     from sprat.predict import cost_of
 
-    manifest, tensors = artifact.read_manifest(file), artifact.describe(file)
+    manifest, tensors = read_manifest(file), describe(file)
     layers = [asdict(layer) for layer in cost_of(manifest).layers]
     size_bytes = file.stat().st_size
     container = size_bytes - sum(tensor["bytes"] for tensor in tensors)

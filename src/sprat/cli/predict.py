@@ -14,7 +14,7 @@ sprat predict model.onnx photos/*.jpg --top 3 --json"""
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="A .sprat or .onnx file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A .sprat, .safetensors or .onnx file.", show_default=False)],
     images: Annotated[list[Path], typer.Argument(help="Image files.", show_default=False)],
     top: Annotated[int, typer.Option(help="How many classes to show.", min=1)] = 5,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

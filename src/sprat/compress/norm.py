@@ -1,10 +1,11 @@
 """Batch norm made ready for compression: statistics folded into gain and bias, rows brought to equal weight."""
 
 import math
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+from sprat.zoo.blocks import conv_norm_pairs
 
 
 @torch.no_grad()
@@ -26,18 +27,6 @@ def fold_statistics(net: nn.Module) -> None:
             variance.fill_(1 - module.eps)
             if module.num_batches_tracked is not None:
                 module.num_batches_tracked.zero_()
-
-
-def conv_norm_pairs(net: nn.Module) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
-    """Convolutions without bias that directly precede a batch norm in a Sequential, with the convolution's name."""
-    pairs = []
-    for name, module in net.named_modules():
-        if isinstance(module, nn.Sequential):
-            children = list(module.named_children())
-            for (key, first), (_, second) in pairwise(children):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d) and first.bias is None:
-                    pairs.append((f"{name}.{key}" if name else key, first, second))
-    return pairs
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""load(): a predictor from a .sprat or .onnx file, told apart by content."""
+"""load(): a predictor from a .sprat, .safetensors or .onnx file, told apart by content."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,13 @@ from sprat.artifact import Manifest
 from sprat.artifact.container import MAGIC
 from sprat.errors import BadArtifact, BadInput, SpratError
 from sprat.export.batch import Images, by_size
+from sprat.export.safetensors import (
+    describe_safetensors,
+    first_bytes,
+    is_safetensors,
+    read_safetensors,
+    read_safetensors_manifest,
+)
 from sprat.export.session import INPUT, OUTPUT, open_session
 from sprat.image import ImageSpec
 from sprat.preprocess import Preprocess
@@ -38,7 +45,7 @@ class Predictor(Protocol):
 
 
 def load(path: str | Path, *, threads: int = 1) -> Predictor:
-    """The predictor of a .sprat or .onnx file; which of the two is seen from its first bytes, not from its name.
+    """The predictor of a .sprat, .safetensors or .onnx file; which it is is seen from its first bytes, not its name.
 
     Args:
         path: the file.
@@ -53,8 +60,8 @@ def load(path: str | Path, *, threads: int = 1) -> Predictor:
         with path.open("rb") as stream:
             first = stream.read(16)
     except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror}; give a .sprat or .onnx file") from None
-    if first.startswith(MAGIC):
+        raise BadInput(f"cannot read {path}: {error.strerror}; give a file made by sprat") from None
+    if first.startswith(MAGIC) or is_safetensors(first):
         return SpratPredictor(path)
     if first[:1] == b"\x08" and first[2:3] in (
         b"\x12",
@@ -63,15 +70,49 @@ def load(path: str | Path, *, threads: int = 1) -> Predictor:
     ):  # protobuf: ir_version, then a string or graph
         return OnnxPredictor(path, threads)
     raise BadInput(
-        f"{path} is neither a .sprat nor an .onnx file (it starts with {first[:8]!r}); give one made by sprat"
+        f"{path} is no .sprat, .safetensors or .onnx file (it starts with {first[:8]!r}); give one made by sprat, or "
+        f"bring weights of another library in with `sprat import {path}`"
     )
 
 
+def read_network(path: Path) -> tuple[Manifest, dict[str, NDArray[Any]]]:
+    """Manifest and weights of a .sprat or .safetensors file.
+
+    Raises:
+        BadArtifact: there is no such file, or it is damaged, or was not written by sprat.
+    """
+    if is_safetensors(first_bytes(path)):
+        return read_safetensors(path)
+    return artifact.load(path)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """What a .sprat or .safetensors file says of itself.
+
+    Raises:
+        BadArtifact: as `read_network`.
+    """
+    if is_safetensors(first_bytes(path)):
+        return read_safetensors_manifest(path)
+    return artifact.read_manifest(path)
+
+
+def describe(path: Path) -> list[dict[str, Any]]:
+    """One dict a tensor of a .sprat or .safetensors file: name, shape, dtype, code, params, nonzero, levels, bytes.
+
+    Raises:
+        BadArtifact: as `read_network`.
+    """
+    if is_safetensors(first_bytes(path)):
+        return describe_safetensors(path)
+    return artifact.describe(path)
+
+
 class SpratPredictor:
-    """A .sprat file: its network rebuilt by the zoo, run by PyTorch in inference mode."""
+    """A .sprat or .safetensors file: its network rebuilt by the zoo, run by PyTorch in inference mode."""
 
     def __init__(self, path: Path) -> None:
-        self.manifest, state = artifact.load(path)
+        self.manifest, state = read_network(path)
         self.classes = self.manifest.classes
         try:
             self.preprocess = Preprocess.from_dict(self.manifest.preprocessing)

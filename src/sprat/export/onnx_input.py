@@ -124,7 +124,8 @@ def _weights(side: str, axis: int, size: int, source: str, preprocess: Preproces
     """Nodes for `{side}_weights` (size, n): output pixel i is the weighted mean of the n input pixels of that axis.
 
     Of n pixels resized to r, of which `size` are kept from the o-th on, with scale = n / r, the weight of pixel j is
-    max(0, 1 - |j - scale * (i + o + 1/2) + 1/2| / max(scale, 1)), over the sum of its row.
+    max(0, 1 - |j - scale * (i + o + 1/2) + 1/2| / max(scale, 1)), over the sum of its row; without antialias the last
+    divisor is 1.
     """
     node = import_late("onnx.helper").make_node
     half = np.arange(size, dtype=np.float32) + np.float32(0.5)
@@ -155,7 +156,9 @@ def _weights(side: str, axis: int, size: int, source: str, preprocess: Preproces
     return [
         *length,
         node("Div", [f"{side}_n_float", count], [f"{side}_scale"]),
-        node("Max", [f"{side}_scale", "pre_one"], [f"{side}_support"]),
+        node("Max", [f"{side}_scale", "pre_one"], [f"{side}_support"])
+        if preprocess.antialias
+        else node("Identity", ["pre_one"], [f"{side}_support"]),
         node("Div", ["pre_one", f"{side}_support"], [f"{side}_inverse"]),
         node("Mul", [outputs, f"{side}_scale"], [f"{side}_centres"]),  # (size, 1)
         node("Range", ["pre_first", f"{side}_n", "pre_step"], [f"{side}_indices"]),

@@ -36,6 +36,7 @@ _COUNTED_BY = (
     "search/size_model.py",
     "search/price.py",
 )
+BLOCK = 16  # channels in a block of ONNX Runtime's layout on most machines
 _SAVE_EVERY = 200  # candidates, so that a stopped count is not lost
 
 
@@ -82,7 +83,7 @@ def catalogue(
     models: Sequence[str] | None = None,
     watch: Watcher | None = None,
     *,
-    block: int = 16,
+    block: int = BLOCK,
 ) -> list[Entry]:
     """The entries of the candidates that `models` names, or of the whole pool, in the order of the pool.
 

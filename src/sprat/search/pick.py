@@ -9,7 +9,7 @@ from sprat.budget import Budget, Excess
 from sprat.errors import BadInput, BudgetExceeded
 from sprat.image import ImageSpec
 from sprat.latency.model import LatencyModel
-from sprat.search.catalogue import Entry, catalogue
+from sprat.search.catalogue import BLOCK, Entry, catalogue
 from sprat.search.predicted import predicted_ms
 from sprat.search.score import score
 from sprat.search.size_model import DEFAULT_BITS, MAX_BITS, MIN_BITS, Footprint
@@ -130,6 +130,7 @@ def pick(
     budget: Budget,
     *,
     models: Sequence[str] | None = None,
+    given: Mapping[str, Any] | None = None,
     bytes_per_weight: float | None = None,
     max_train_macs: float | None = None,
     names_bytes: int = 0,
@@ -145,6 +146,7 @@ def pick(
         num_classes: of the data.
         budget: limits.
         models: names of candidates, presets or families, or shell patterns; None for the whole pool.
+        given: name to config of the candidates instead, where they are not of the pool.
         bytes_per_weight: expected in the file; None for as many as the budget leaves, within sprat.search.size_model.
         max_train_macs: multiply-adds of one image up to which the time suffices to train a MobileNet in full.
         names_bytes: that the class names take in the file.
@@ -166,8 +168,14 @@ def pick(
     refusal: BadInput | None = None
     for image in dict.fromkeys(image_specs):
         try:
-            block = {} if latency is None else {"block": latency.block}
-            entries += [(entry, image) for entry in catalogue(image, num_classes, models, watch, **block)]
+            block = BLOCK if latency is None else latency.block
+            if given is not None:
+                from sprat.search.price import price_entry
+
+                found = [price_entry(name, config, image, num_classes, block) for name, config in given.items()]
+            else:
+                found = catalogue(image, num_classes, models, watch, block=block)
+            entries += [(entry, image) for entry in found]
         except BadInput as error:
             refusal = refusal or error
     if not entries:

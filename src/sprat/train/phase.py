@@ -11,8 +11,10 @@ from sprat.data import Dataset
 from sprat.preprocess import Preprocess
 from sprat.recipe import Recipe
 from sprat.run import Run
+from sprat.train.evaluate import evaluate
 from sprat.train.state import note_of
-from sprat.train.train import Step, new_state, train
+from sprat.train.train import Step, Stuck, new_state, train
+from sprat.train.transfer import renew_statistics
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,26 @@ class Phase:
             self.on_epochs(name, state.history)
         self.run.write_bytes(finished, state.to_bytes({"phase": name}))
         return state.average.requires_grad_(True)
+
+    def trial(self, net: nn.Module, recipe: Recipe, seconds: float | None, *, frozen_norm: bool) -> dict[str, float]:
+        """{"val_loss", "val_accuracy"} after a short training that leaves no file; 1e9 if it does not learn."""
+        state = new_state(net, recipe)
+        epochs = train(
+            state,
+            recipe,
+            self.dataset,
+            self.preprocess,
+            device=self.device,
+            frozen_norm=frozen_norm,
+            time_limit_s=seconds,
+            on_step=lambda step: self.on_step("transfer", step),
+        )
+        try:
+            for _ in epochs:
+                pass
+        except Stuck:
+            return {"val_loss": 1e9, "val_accuracy": 0.0}
+        if not frozen_norm:
+            renew_statistics(state.average, self.dataset, self.preprocess, self.device)
+        scores = evaluate(state.average, self.dataset.val, self.preprocess, self.device)
+        return {"val_loss": scores.loss, "val_accuracy": scores.accuracy}

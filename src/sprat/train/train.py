@@ -155,7 +155,7 @@ def train(
                 break
             lr = lr_at(state.progress, recipe)
             for group in state.optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = lr * group["scale"]
             chosen = order[index * batch_size : (index + 1) * batch_size]
             batch = augment(images[chosen], recipe.augment, generator).to(device, memory_format=torch.channels_last)
             batch = batch.sub_(mean).mul_(scale)

@@ -5,6 +5,7 @@ A block comes here when a third family uses it in the identical form (docs/archi
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -159,3 +160,15 @@ def fit_strides(strides: Sequence[int], image: ImageSpec, name: str, *, smallest
             stride = 1
         fitted.append(stride)
     return tuple(fitted)
+
+
+def conv_norm_pairs(net: nn.Module) -> list[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+    """Convolutions without bias that directly precede a batch norm in a Sequential, with the convolution's name."""
+    pairs = []
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Sequential):
+            children = list(module.named_children())
+            for (key, first), (_, second) in pairwise(children):
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d) and first.bias is None:
+                    pairs.append((f"{name}.{key}" if name else key, first, second))
+    return pairs

@@ -1,7 +1,8 @@
 """ResNet for CIFAR: three stages at 32x32, 16x16 and 8x8.
 
 Source: version 1 is section 4.2 of "Deep Residual Learning for Image Recognition" (arXiv:1512.03385); version 2 the
-bottleneck networks of "Identity Mappings in Deep Residual Networks" (arXiv:1603.05027).
+bottleneck networks of "Identity Mappings in Deep Residual Networks" (arXiv:1603.05027); shortcuts of weights, and
+ResNet-8 with them, are those of MLPerf Tiny's image classification (arXiv:2106.07597, mlcommons/tiny).
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from sprat.zoo.family import family
 # Section 4.2: filters and the stride of the first unit of each stage; conv1 has the filters of the first.
 STEM = 16
 STAGES = ((16, 1), (32, 2), (64, 2))
+SHORTCUTS = ("pad", "conv")
 EXPANSION = 4  # of a bottleneck, version 2: stages give 64, 128 and 256 maps
 CONVOLUTIONS = {1: 2, 2: 3}  # of a unit, by version; so depth is 6n + 2 or 9n + 2
 
@@ -28,17 +30,19 @@ class ResNetCifar:
 
     Args:
         depth: 6n + 2 in version 1, 9n + 2 in version 2, for n units a stage.
-        version: 1 (two 3x3 convolutions, shortcuts without weights) or 2 (pre-activation bottlenecks, 1x1 shortcuts
-            where channels change).
+        version: 1 (two 3x3 convolutions) or 2 (pre-activation bottlenecks, 1x1 shortcuts where channels change).
+        shortcut: where channels change in version 1: "pad" (option A, no weights) or "conv" (1x1 with bias, no BN).
         width: multiplies every channel count; our addition.
     """
 
     depth: int = 20
     version: int = 1
+    shortcut: str = "pad"
     width: float = 1.0
 
 
 PRESETS = {
+    "resnet_cifar_8": ResNetCifar(depth=8, shortcut="conv"),
     **{f"resnet_cifar_{depth}": ResNetCifar(depth=depth) for depth in (20, 32, 44, 56, 110)},
     **{f"resnet_cifar_v2_{depth}": ResNetCifar(depth=depth, version=2) for depth in (164, 1001)},
 }
@@ -68,13 +72,15 @@ class PadShortcut(nn.Module):
 class Basic(nn.Module):
     """relu(BN(conv3x3(relu(BN(conv3x3(x))))) + shortcut(x)): (N, in, H, W) to (N, out, ceil(H / stride), ...)."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, shortcut: str) -> None:
         super().__init__()
         self.branch = nn.Sequential(
             conv_bn_act(in_channels, out_channels, 3, stride), conv_bn(out_channels, out_channels, 3)
         )
-        same = in_channels == out_channels and stride == 1
-        self.shortcut = nn.Identity() if same else PadShortcut(in_channels, out_channels, stride)
+        self.shortcut: nn.Module = nn.Identity()
+        if in_channels != out_channels or stride != 1:
+            pad = PadShortcut(in_channels, out_channels, stride)
+            self.shortcut = pad if shortcut == "pad" else nn.Conv2d(in_channels, out_channels, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """The unit's output."""
@@ -129,9 +135,14 @@ def build(config: ResNetCifar, image: ImageSpec, num_classes: int) -> nn.Module:
     """CIFAR ResNet with strides fitted to the image; in version 2 the last stage ends with BN and ReLU.
 
     Raises:
-        BadInput: the depth does not fit the version, width is not positive, or the image is too small.
+        BadInput: the depth or the shortcut does not fit the version, width is not positive, or the image is too small.
     """
     check_width(config.width, "resnet_cifar")
+    if config.shortcut not in SHORTCUTS or (config.version == 2 and config.shortcut != "pad"):
+        raise BadInput(
+            f"resnet_cifar of version {config.version} with shortcut {config.shortcut!r}: it must be "
+            f"{' or '.join(SHORTCUTS)} in version 1 and is not chosen in version 2"
+        )
     units = units_of_depth(config.depth, config.version)
     strides = fit_strides([stride for _, stride in STAGES], image, "resnet_cifar")
     channels = scaled(STEM, config.width, least=4)
@@ -144,7 +155,10 @@ def build(config: ResNetCifar, image: ImageSpec, num_classes: int) -> nn.Module:
         mid = scaled(filters, config.width, least=4)
         stage = nn.Sequential()
         for stride in (first, *(1 for _ in range(units - 1))):
-            stage.append(Basic(channels, mid, stride) if config.version == 1 else Preactivation(channels, mid, stride))
+            if config.version == 1:
+                stage.append(Basic(channels, mid, stride, config.shortcut))
+            else:
+                stage.append(Preactivation(channels, mid, stride))
             channels = mid if config.version == 1 else EXPANSION * mid
         stages.append(stage)
     if config.version == 2:
@@ -155,9 +169,9 @@ def build(config: ResNetCifar, image: ImageSpec, num_classes: int) -> nn.Module:
 
 
 def _initialise(net: nn.Module) -> None:
-    """Convolutions normal with variance 2 / fan-out (He), linear bias 0."""
+    """Convolutions normal with variance 2 / fan-out (He), biases 0."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -269,7 +269,7 @@ def test_a_folder_called_digits_is_given_as_a_path(
 
 
 def test_kinds_are_found_in_the_folder_of_sources() -> None:
-    assert list(SOURCES) == ["cifar", "digits", "folder", "mnist", "parquet", "table"]
+    assert list(SOURCES) == ["cifar", "coco", "digits", "folder", "mnist", "parquet", "table"]
     assert find_source("digits").name == "digits"
 
 

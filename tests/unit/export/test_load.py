@@ -105,7 +105,7 @@ def test_the_onnx_file_carries_the_manifest(network: torch.nn.Module, sprat_file
 def test_any_other_file_is_named(tmp_path: Path, content: bytes):
     path = tmp_path / "thing"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=r"neither a \.sprat nor an \.onnx"):
+    with pytest.raises(BadInput, match=r"no \.sprat, \.safetensors or \.onnx"):
         load(path)
 
 

@@ -78,9 +78,12 @@ def test_an_image_of_the_right_size_is_not_resized_at_all():
     np.testing.assert_array_equal(graph_of(preprocess)(images), images.transpose(0, 3, 1, 2))
 
 
-@pytest.mark.parametrize(("resize", "keep_aspect"), [(256, False), (256, True), (342, False), (227, True)])
-def test_equals_the_preprocessing_that_crops(photos: list[np.ndarray], resize: int, keep_aspect: bool):
-    preprocess = Preprocess(3, 227, 227, (123.0, 117.0, 104.0), (1.0, 1.0, 1.0), resize, keep_aspect)
+@pytest.mark.parametrize(
+    ("resize", "keep_aspect", "antialias"),
+    [(256, False, True), (256, True, True), (342, False, False), (227, True, False), (0, False, False)],
+)
+def test_equals_the_preprocessing_that_crops(photos: list[np.ndarray], resize: int, keep_aspect: bool, antialias: bool):
+    preprocess = Preprocess(3, 227, 227, (123.0, 117.0, 104.0), (1.0, 1.0, 1.0), resize, keep_aspect, antialias)
     run = graph_of(preprocess)
     for index, (height, width) in enumerate([(256, 341), (375, 256), (227, 227), (480, 640), (30, 20), (17, 300)]):
         photo = Image.fromarray(photos[index % len(photos)]).resize((width, height), Image.Resampling.LANCZOS)

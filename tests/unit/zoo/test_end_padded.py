@@ -112,7 +112,7 @@ def test_another_padding_is_refused(padding: object):
 
 @pytest.mark.parametrize("ported", [{"padding": "same"}, {"padding": "same", "built_for": -1}, 3, None])
 def test_other_details_are_refused(ported: object):
-    with pytest.raises(BadInput, match="ported|built_for"):
+    with pytest.raises(BadInput, match=r"ported|built_for"):
         config_from_dict({**config_to_dict(get_preset("mobilenet_v1_0.5")), "ported": ported})
 
 

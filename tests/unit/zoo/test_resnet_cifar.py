@@ -59,6 +59,21 @@ def test_the_shortcuts_of_version_1_have_no_weights() -> None:
     assert sum(isinstance(module, PadShortcut) for module in net.modules()) == 2
 
 
+def test_resnet_8_of_mlperf_tiny() -> None:
+    """Its Keras network counts 78,666 numbers: ours, 240 biases before batch norms and 480 moving statistics."""
+    net = create("resnet_cifar_8", num_classes=10, image=CIFAR)
+    shortcuts = {name: m for name, m in net.named_modules() if isinstance(m, nn.Conv2d) and "shortcut" in name}
+    assert {name: (m.kernel_size, m.stride, m.bias is not None) for name, m in shortcuts.items()} == {
+        "stages.1.0.shortcut": ((1, 1), (2, 2), True),
+        "stages.2.0.shortcut": ((1, 1), (2, 2), True),
+    }
+    before_norm = sum(m.num_features for m in net.modules() if isinstance(m, nn.BatchNorm2d))
+    moving = 2 * before_norm
+    assert cost("resnet_cifar_8").params + before_norm + moving == 78_666
+    unit, x = net.eval().get_submodule("stages.1.0"), torch.randn(2, 16, 8, 8)
+    torch.testing.assert_close(unit(x), torch.relu(unit.branch(x) + unit.shortcut(x)))
+
+
 def test_a_padded_shortcut_takes_every_second_pixel_between_zero_maps() -> None:
     x = torch.randn(2, 16, 8, 8)
     y = PadShortcut(16, 32, 2)(x)
@@ -110,6 +125,8 @@ def test_depth_rule(depth: int, version: int, units: int) -> None:
         (ResNetCifar(depth=2), "such as 8 or 14"),
         (ResNetCifar(depth=32, version=2), "9n \\+ 2, such as 29 or 38"),
         (ResNetCifar(version=3), "version 3"),
+        (ResNetCifar(shortcut="none"), "shortcut 'none'"),
+        (ResNetCifar(depth=29, version=2, shortcut="conv"), "version 2"),
         (ResNetCifar(width=-1.0), "above 0"),
     ],
 )

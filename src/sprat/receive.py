@@ -1,0 +1,118 @@
+"""receive(): what `sprat import` does: fetch, read, convert, write, score, write again with the score."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from sprat.export.safetensors import read_safetensors
+from sprat.image import ImageSpec
+from sprat.predict import score
+from sprat.preprocess import Preprocess
+from sprat.watch import Watcher
+from sprat.weights.download import fetch
+from sprat.weights.importing import Imported, import_weights
+from sprat.weights.published import Published, find
+
+__all__ = ["receive"]
+
+
+def receive(
+    file: str,
+    *,
+    model: str | None = None,
+    check: str | None = None,
+    image: ImageSpec | None = None,
+    classes: tuple[str, ...] | None = None,
+    resize: int | None = None,
+    antialias: bool | None = None,
+    out: Path | None = None,
+    watch: Watcher,
+) -> dict[str, Any]:
+    """Import a file or a published name, write the .safetensors file, and score it where `check` names data.
+
+    The score is that of the written file, loaded afresh; it is then kept in the file's manifest.
+
+    Args:
+        file: path, or name in `sprat.weights.published`.
+        model: see `import_weights`.
+        check: labelled images to score it on.
+        image: see `import_weights`.
+        classes: see `import_weights`.
+        resize: side before the centre crop, 0 for none; None for the published protocol.
+        antialias: of the resize; None for what the source did.
+        out: file to write; by default named after the model, in the working folder.
+        watch: told what is going on.
+
+    Returns:
+        out, model, params, bytes, origin, licence, preprocessing, score (None without check).
+
+    Raises:
+        UnknownName, BadInput: no such file or name, no network that fits, or data that cannot be read.
+    """
+    path, entry = _path_of(file, watch)
+    if entry is not None and image is None and entry.side is not None:
+        image = ImageSpec(3, entry.side, entry.side)
+    imported = import_weights(path, model=model, image=image, classes=classes)
+    imported = _resized(imported, resize, antialias)
+    if entry is not None:
+        imported = _of(imported, entry)
+    target = out or Path(f"{imported.model}.safetensors" if entry is None else f"{Path(entry.name).name}.safetensors")
+    manifest = imported.save(target)
+    watch.say("import", f"{imported.model} from {manifest.origin['network']}: every tensor accounted for")
+    result = None
+    if check is not None:
+        scored = score(target, check, split="all", seed=0, watch=watch)
+        result = {
+            "data": Path(check).name,
+            "num": scored["num"],
+            "top1": round(scored["accuracy"], 5),
+            "top5": round(scored["top5"], 5),
+            "standard_error": round(scored["standard_error"], 5),
+        }
+        manifest, state = read_safetensors(target)
+        Imported(
+            imported.model, imported.network, dataclasses.replace(manifest, scores={"imported": result}), state
+        ).save(target)
+    return {
+        "out": str(target),
+        "model": imported.model,
+        "params": sum(v.size for k, v in imported.state.items() if not k.endswith(("running_mean", "running_var"))),
+        "bytes": target.stat().st_size,
+        "origin": manifest.origin,
+        "licence": manifest.licence,
+        "image": list(manifest.image),
+        "num_classes": len(manifest.classes),
+        "preprocessing": manifest.preprocessing,
+        "score": result,
+    }
+
+
+def _path_of(file: str, watch: Watcher) -> tuple[Path, Published | None]:
+    """The file, downloaded where a published name was given and no such file is there."""
+    path = Path(file)
+    if path.exists() or Path(f"{file}.index").exists() or "/" not in file or path.parent.is_dir():
+        return path, None
+    entry = find(file)
+    return fetch(entry, on_progress=lambda done, total: _show(watch, done, total)), entry
+
+
+def _show(watch: Watcher, done: int, total: int | None) -> None:
+    watch.progress("download", done / total if total else 0.0, f"{done / 1e6:,.1f} MB")
+
+
+def _resized(imported: Imported, resize: int | None, antialias: bool | None) -> Imported:
+    """The imported network behind another resize than the published one, where one is asked for."""
+    before = Preprocess.from_dict(imported.manifest.preprocessing)
+    side = before.resize if resize is None else resize
+    smooth = before.antialias if antialias is None else antialias
+    after = dataclasses.replace(before, resize=side, keep_aspect=before.keep_aspect and side > 0, antialias=smooth)
+    manifest = dataclasses.replace(imported.manifest, preprocessing=after.to_dict())
+    return dataclasses.replace(imported, manifest=manifest)
+
+
+def _of(imported: Imported, entry: Published) -> Imported:
+    """The imported network with its published address and licence."""
+    origin = {**imported.manifest.origin, "url": entry.url}
+    return dataclasses.replace(
+        imported, manifest=dataclasses.replace(imported.manifest, origin=origin, licence=entry.licence)
+    )

@@ -1,0 +1,1 @@
+"""Readers of foreign weight files, one format a file; see `sprat.weights.foreign`."""

@@ -1,0 +1,153 @@
+"""import_weights: a file of another framework as a network of ours, with what it needs to predict."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from sprat.artifact import Manifest
+from sprat.errors import BadInput
+from sprat.export.safetensors import to_safetensors
+from sprat.image import ImageSpec
+from sprat.preprocess import Preprocess
+from sprat.weights.convert import Converted, convert, side_of
+from sprat.weights.foreign import Foreign, read_foreign
+from sprat.weights.imagenet import imagenet_classes
+from sprat.weights.rules import MAX_LISTED, Pairing
+from sprat.weights.table import Network, networks_of
+from sprat.zoo import all_presets, config_to_dict
+
+_CHUNK = 2**22
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An imported network.
+
+    Args:
+        model: the preset it is, without the details its source adds.
+        network: the published network of the table.
+        manifest: architecture, classes, preprocessing, licence, origin.
+        state: every parameter and statistic by name, float32.
+    """
+
+    model: str
+    network: Network
+    manifest: Manifest
+    state: dict[str, Any]
+
+    def save(self, path: Path) -> Manifest:
+        """Write the .safetensors file; the manifest with the hash of the weights."""
+        return to_safetensors(self.state, self.manifest, path)
+
+
+def import_weights(
+    path: Path, *, model: str | None = None, image: ImageSpec | None = None, classes: tuple[str, ...] | None = None
+) -> Imported:
+    """The network a foreign file holds, every tensor of both accounted for.
+
+    Args:
+        path: the file; its format is told by its content.
+        model: a preset, a pattern of presets, or the name of an entry of a table ("tf_slim/mobilenet_v1"); None tries
+            all that the format may hold.
+        image: the network's input; None takes the file's own where it says so, or the published one.
+        classes: names, in the order of the outputs; None takes the published ones.
+
+    Raises:
+        BadInput: the file cannot be read, or holds none of the networks; the message lists what does not fit.
+    """
+    foreign = read_foreign(path)
+    tried: list[tuple[int, str]] = []
+    for network, name, preset in _candidates(foreign, model):
+        spec = image or _own_image(foreign) or ImageSpec(3, *[side_of(network.side, name)] * 2)
+        result = convert(foreign, network, name, preset, spec)
+        if isinstance(result, Converted):
+            return Imported(name, network, _manifest(path, foreign, network, name, result, classes), result.state)
+        tried.append(_fault(network, name, result))
+    if not tried:
+        raise BadInput(f"{path} is of the format {foreign.format}, in which no network {model or ''} is known")
+    # Names that fit but for shapes are nearer than names that do not.
+    _, nearest = min(tried, key=lambda entry: entry[0])
+    raise BadInput(
+        f"{path} ({foreign.format}, {len(foreign.tensors)} tensors) holds none of the {len(tried)} networks it was "
+        f"compared with; the nearest is {nearest}"
+    )
+
+
+def _candidates(foreign: Foreign, model: str | None) -> Iterator[tuple[Network, str, Any]]:
+    """(entry, preset name, preset) of every network the file may hold, by its format and by what the user says."""
+    presets = all_presets()
+    for network in networks_of(foreign.format):
+        whole = model in (network.name, f"{network.source}/{network.name}")
+        for pattern in network.models:
+            for name, preset in presets.items():
+                if fnmatchcase(name, pattern) and (model is None or whole or fnmatchcase(name, model)):
+                    yield network, name, preset
+
+
+def _fault(network: Network, name: str, result: Pairing | list[str]) -> tuple[int, str]:
+    """How far a network is from the file, and what does not fit, in words."""
+    entry = f"{network.source}/{network.name} as {name}"
+    if isinstance(result, Pairing):
+        return 1000 + len(result.missing) + len(result.unused), f"{entry}: {result.faults()}"
+    listed = ", ".join(result[:MAX_LISTED]) + (", ..." if len(result) > MAX_LISTED else "")
+    return len(result), f"{entry}: {len(result)} of another shape: {listed}"
+
+
+def _own_image(foreign: Foreign) -> ImageSpec | None:
+    """The input the file itself speaks of, as (C, H, W) in its notes."""
+    shape = foreign.notes.get("image")
+    return None if shape is None else ImageSpec(*shape)
+
+
+def _manifest(
+    path: Path, foreign: Foreign, network: Network, name: str, made: Converted, classes: tuple[str, ...] | None
+) -> Manifest:
+    side = side_of(network.resize, name)
+    larger = max(made.image.height, made.image.width)
+    published = side_of(network.side, name)
+    if side and larger != published:
+        side = round(side * larger / published)
+    preprocess = Preprocess(
+        made.image.channels,
+        made.image.height,
+        made.image.width,
+        network.mean,
+        network.std,
+        side,
+        network.keep_aspect and side > 0,
+        network.antialias,
+    )
+    return Manifest(
+        architecture=config_to_dict(made.config),
+        image=made.image.shape,
+        classes=_classes(network, made.num_classes, classes),
+        preprocessing=preprocess.to_dict(),
+        licence=network.licence or None,
+        origin={
+            "file": path.name,
+            "sha256": sha256_of(path) if path.is_file() else None,
+            "format": foreign.format,
+            "network": f"{network.source}/{network.name}",
+        },
+    )
+
+
+def _classes(network: Network, count: int, given: tuple[str, ...] | None) -> tuple[str, ...]:
+    if given is not None and len(given) != count:
+        raise BadInput(f"{len(given)} classes are named, the network has {count} outputs; name each once, in order")
+    if given is not None:
+        return given
+    names = imagenet_classes() if network.classes == "imagenet" else tuple(network.classes)
+    return names if len(names) == count else tuple(str(index) for index in range(count))
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 (hex) of a file of any length."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()

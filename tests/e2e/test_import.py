@@ -1,0 +1,211 @@
+"""`sprat import` by the command line, and what every other command does with the file it writes."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+pytestmark = pytest.mark.slow
+
+CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def resnet20() -> dict[str, np.ndarray]:
+    """Random weights of the CIFAR ResNet-20 by the names and shapes of its paper and repository."""
+    rng = np.random.default_rng(0)
+    state: dict[str, np.ndarray] = {}
+
+    def conv(name: str, out: int, inside: int) -> None:
+        state[f"{name}.weight"] = rng.normal(0, np.sqrt(2 / (9 * inside)), (out, inside, 3, 3)).astype(np.float32)
+
+    def norm(name: str, channels: int) -> None:
+        for part, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+            state[f"{name}.{part}"] = np.full(channels, value, np.float32)
+        state[f"{name}.num_batches_tracked"] = np.array(7, np.int64)
+
+    conv("module.conv1", 16, 3)
+    norm("module.bn1", 16)
+    before = 16
+    for stage, width in ((1, 16), (2, 32), (3, 64)):
+        for unit in range(3):
+            for part in (1, 2):
+                conv(f"module.layer{stage}.{unit}.conv{part}", width, before)
+                norm(f"module.layer{stage}.{unit}.bn{part}", width)
+                before = width
+    state["module.linear.weight"] = rng.normal(0, 0.1, (10, 64)).astype(np.float32)
+    state["module.linear.bias"] = rng.normal(0, 0.1, 10).astype(np.float32)
+    return state
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, cli: Any) -> Path:
+    """A folder with theirs.safetensors, ten classes of images, and the file that importing one on the other wrote."""
+    folder = tmp_path_factory.mktemp("import")
+    safetensors.numpy.save_file(resnet20(), folder / "theirs.safetensors")
+    rng = np.random.default_rng(1)
+    for name in CIFAR:
+        (folder / "data" / name).mkdir(parents=True)
+        for index in range(3):
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(
+                folder / "data" / name / f"{index}.png"
+            )
+    said = cli(
+        "import", "theirs.safetensors", "--check", "data", "--out", "ours.safetensors", "--json", cwd=folder
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    (folder / "said.json").write_text(said.out)
+    return folder
+
+
+def test_it_says_what_it_found(place: Path):
+    said = json.loads((place / "said.json").read_text())
+    assert (said["model"], said["origin"]["network"]) == ("resnet_cifar_20", "akamaster/resnet_cifar")
+    assert said["params"] == sum(
+        value.size for name, value in resnet20().items() if not name.endswith(("mean", "var", "tracked"))
+    )
+    assert said["num_classes"] == 10
+    assert said["licence"] == "BSD-2-Clause"
+    assert said["score"]["num"] == 30
+    assert 0 < said["bytes"] == (place / "ours.safetensors").stat().st_size
+
+
+def test_the_score_in_the_file_is_that_of_eval(place: Path, cli: Any):
+    found = cli("eval", "ours.safetensors", "data", "--split", "all", "--json", cwd=place).json()
+    kept = cli("inspect", "ours.safetensors", "--json", cwd=place).json()["manifest"]["scores"]["imported"]
+    assert (kept["num"], kept["top1"]) == (found["num"], round(found["accuracy"], 5))
+    assert kept["data"] == "data"
+
+
+@pytest.mark.parametrize("to", ["onnx", "sprat", "safetensors"])
+def test_every_format_answers_the_same(place: Path, cli: Any, to: str, tmp_path: Path):
+    target = tmp_path / f"net.{to}"
+    assert cli("export", "ours.safetensors", "--to", to, "--out", str(target), cwd=place).code == 0
+    picture = str(place / "data" / "cat" / "0.png")
+    answers = []
+    for file in (target, place / "ours.safetensors"):
+        said = cli("predict", str(file), picture, "--top", "10", "--json", cwd=place).json()
+        answers.append({top["class"]: top["probability"] for top in said["images"][0]["top"]})
+    assert answers[0].keys() == answers[1].keys() == set(CIFAR)
+    assert max(abs(answers[0][name] - answers[1][name]) for name in CIFAR) < 1e-5
+
+
+def test_compress_without_a_limit_keeps_every_bit(place: Path, cli: Any, tmp_path: Path):
+    from sprat.export import read_network
+
+    said = cli("compress", "ours.safetensors", "--out", str(tmp_path / "net.sprat"), "--json", cwd=place).json()
+    assert said["lossless"]
+    assert said["size_bytes"] == (tmp_path / "net.sprat").stat().st_size < said["original_bytes"]
+    left, right = (read_network(path)[1] for path in (place / "ours.safetensors", tmp_path / "net.sprat"))
+    assert left.keys() == right.keys()
+    assert all(np.array_equal(left[name], right[name]) for name in left)
+
+
+def test_compress_with_a_limit_fine_tunes(place: Path, cli: Any, tmp_path: Path):
+    said = cli(
+        "compress", "ours.safetensors", "--max-size", "200KB", "--finetune", "data", "--epochs", "4",
+        "--out", str(tmp_path / "run"), "--json", cwd=place,
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    result = said.json()
+    assert result["size_bytes"] == (tmp_path / "run" / "model.sprat").stat().st_size <= 200_000
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_train_and_fit_start_from_it(place: Path, cli: Any, make_photos: Any, tmp_path: Path):
+    make_photos(tmp_path / "photos")
+    shutil.copy(place / "ours.safetensors", tmp_path)
+    command = ("train", "photos", "--from", "ours.safetensors", "--epochs", "3", "--out", "trained", "--json")
+    said = cli(*command, cwd=tmp_path)
+    assert said.code == 0, said.err
+    result = said.json()
+    assert result["classes"] == ["ring", "square", "triángulo"]
+    assert len(result["transfer"]["tried"]) == 4
+    best = min(result["transfer"]["tried"], key=lambda entry: entry["val_loss"])
+    assert result["transfer"]["chosen"] == best["way"]
+    assert result["test_accuracy"] > 0.6
+    again = cli(*command, cwd=tmp_path)
+    assert again.json() == result
+    score = cli("eval", "trained/model.safetensors", "photos", "--json", cwd=tmp_path).json()
+    assert score["accuracy"] == pytest.approx(result["test_accuracy"])
+
+    fitted = cli(
+        "fit", "photos", "--from", "trained/model.safetensors", "--max-size", "120KB", "--epochs", "3", "--out", "run",
+        "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert fitted.code == 0, fitted.err
+    manifest = cli("inspect", "run/model.sprat", "--json", cwd=tmp_path).json()["manifest"]
+    assert manifest["origin"]["from"]["file"] == "model.safetensors"
+    assert manifest["licence"] == "BSD-2-Clause"
+    before = cli("inspect", "ours.safetensors", "--json", cwd=tmp_path).json()["manifest"]["preprocessing"]
+    assert (manifest["preprocessing"]["mean"], manifest["preprocessing"]["std"]) == (before["mean"], before["std"])
+
+
+def test_other_weights_under_the_same_name_are_another_request(place: Path, cli: Any, make_photos: Any, tmp_path: Path):
+    make_photos(tmp_path / "photos")
+    shutil.copy(place / "ours.safetensors", tmp_path)
+    command = ("train", "photos", "--from", "ours.safetensors", "--epochs", "1", "--out", "trained")
+    assert cli(*command, cwd=tmp_path).code == 0
+    state = resnet20()
+    state["module.conv1.weight"] += 1
+    safetensors.numpy.save_file(state, tmp_path / "theirs.safetensors")
+    assert cli("import", "theirs.safetensors", "--out", "ours.safetensors", cwd=tmp_path).code == 0
+    said = cli(*command, cwd=tmp_path)
+    assert said.code == 2
+    assert "start_sha256" in said.line()
+
+
+def broken(**changes: Any) -> dict[str, np.ndarray]:
+    state = resnet20()
+    for name, value in changes.items():
+        if value is None:
+            del state[name]
+        else:
+            state[name] = value
+    return state
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (broken(**{"module.bn1.bias": None}), ["1 missing", "bn1.bias"]),
+        (broken(**{"extra.weight": np.zeros(3, np.float32)}), ["unused", "extra.weight"]),
+        (broken(**{"module.conv1.weight": np.zeros((16, 3, 5, 5), np.float32)}), ["conv1.weight", "(16, 3, 5, 5)"]),
+    ],
+)
+def test_a_tensor_too_many_or_too_few_is_named(
+    cli: Any, tmp_path: Path, state: dict[str, np.ndarray], words: list[str]
+):
+    safetensors.numpy.save_file(state, tmp_path / "net.safetensors")
+    said = cli("import", "net.safetensors", "--model", "resnet_cifar_20", cwd=tmp_path)
+    assert said.code == 1
+    line = said.line()
+    assert all(word in line for word in words), line
+    assert not (tmp_path / "resnet_cifar_20.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (["import", "nothing.h5"], 1, ["nothing.h5"]),
+        (["import", "photo.png"], 1, ["photo.png", "known formats"]),
+        (["import", "torchvision/squeezenet9"], 2, ["torchvision/squeezenet9", "did you mean"]),
+        (["import", "theirs.safetensors", "--classes", "a,b"], 1, ["2 classes are named", "10 outputs"]),
+        (["train", "data"], 1, ["--model", "--from"]),
+        (["train", "data", "--model", "mobilenet_v1_0.25", "--from", "ours.safetensors"], 1, ["both", "--model"]),
+        (["train", "data", "--from", "theirs.safetensors"], 1, ["another tool", "sprat import"]),
+        (["compress", "ours.safetensors", "--max-size", "9KB"], 1, ["--finetune"]),
+        (["export", "ours.safetensors", "--to", "safetensors", "--out", "ours.safetensors"], 1, ["itself"]),
+        (["eval", "ours.safetensors", "nowhere", "--split", "all"], 2, ["nowhere"]),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(place: Path, cli: Any, command: list[str], code: int, words: list[str]):
+    Image.new("RGB", (8, 8)).save(place / "photo.png")
+    said = cli(*command, cwd=place)
+    assert said.code == code, said.err
+    line = said.line()
+    assert all(word in line for word in words), line
