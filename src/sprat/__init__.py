@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sprat.job import fit
     from sprat.recipe import Augment, Recipe
     from sprat.search import pick
+    from sprat.weights.importing import import_weights
     from sprat.zoo import build, create, list_models
 
 _HOMES = {
@@ -38,6 +39,7 @@ _HOMES = {
     "load": "export",
     "fit": "job",
     "ImageSpec": "image",
+    "import_weights": "weights.importing",
     "Augment": "recipe",
     "Recipe": "recipe",
     "pick": "search",
@@ -63,6 +65,7 @@ __all__ = [
     "count",
     "create",
     "fit",
+    "import_weights",
     "list_models",
     "load",
     "open_collection",

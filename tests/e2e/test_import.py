@@ -1,7 +1,12 @@
 """`sprat import` by the command line, and what every other command does with the file it writes."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +214,35 @@ def test_what_cannot_be_done_is_one_line(place: Path, cli: Any, command: list[st
     assert said.code == code, said.err
     line = said.line()
     assert all(word in line for word in words), line
+
+
+def killed_when(command: list[str], folder: Path, seen: Path) -> None:
+    """Start a command and kill it as soon as a file is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sprat", *command],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 240
+    while not seen.exists():
+        assert process.poll() is None, f"it ended before {seen.name} was there"
+        assert time.monotonic() < deadline, f"no {seen.name}"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_a_killed_transfer_ends_in_the_same_bytes(place: Path, cli: Any, make_photos: Any, tmp_path: Path):
+    make_photos(tmp_path / "photos")
+    shutil.copy(place / "ours.safetensors", tmp_path)
+    command = ["train", "photos", "--from", "ours.safetensors", "--epochs", "4", "--out"]
+    assert cli(*command, "whole", cwd=tmp_path).code == 0
+    run = tmp_path / "killed"
+    killed_when([*command, "killed"], tmp_path, run / "plan.json")  # before or in the trial
+    assert not (run / "transfer.json").exists()
+    killed_when([*command, "killed"], tmp_path, run / "transfer.json")
+    killed_when([*command, "killed"], tmp_path, run / "checkpoint.safetensors")
+    assert not (run / "result.json").exists()
+    assert cli(*command, "killed", cwd=tmp_path).code == 0
+    assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()

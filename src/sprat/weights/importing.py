@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sprat.artifact import Manifest
 from sprat.errors import BadInput
+from sprat.export.load import network_of
 from sprat.export.safetensors import to_safetensors
 from sprat.image import ImageSpec
 from sprat.preprocess import Preprocess
@@ -18,6 +19,9 @@ from sprat.weights.imagenet import imagenet_classes
 from sprat.weights.rules import MAX_LISTED, Pairing
 from sprat.weights.table import Network, networks_of
 from sprat.zoo import all_presets, config_to_dict
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _CHUNK = 2**22
 
@@ -37,6 +41,13 @@ class Imported:
     network: Network
     manifest: Manifest
     state: dict[str, Any]
+
+    def build(self) -> "nn.Module":
+        """The network with its weights, in inference mode: (N, C, H, W) to logits (N, classes).
+
+        Its input is normalised pixels; `Preprocess.from_dict(manifest.preprocessing)` makes them.
+        """
+        return network_of(self.manifest, self.state)
 
     def save(self, path: Path) -> Manifest:
         """Write the .safetensors file; the manifest with the hash of the weights."""

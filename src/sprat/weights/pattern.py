@@ -41,14 +41,13 @@ def parse_rules(text: str) -> Iterator[Line]:
         optional = words[-1] == "?"
         assert len(words) - optional == 3, f"a rule has three words: foreign, kind, ours; this one is {written!r}"
         foreign, kind, ours = words[:3]
-        lefts, rights = expand(foreign), expand(ours)
-        if len(lefts) == 1:
-            lefts *= len(rights)
-        if len(rights) == 1:
-            rights *= len(lefts)
-        assert len(lefts) == len(rights), f"{written!r}: {len(lefts)} alternatives on the left, {len(rights)} right"
-        for left, right in zip(lefts, rights, strict=True):
-            yield Line(tuple(left.split("|")), kind, right, optional)
+        sides = [expand(pattern) for pattern in (*foreign.split("|"), ours)]
+        count = max(len(side) for side in sides)
+        sides = [side * count if len(side) == 1 else side for side in sides]
+        counts = [len(side) for side in sides]
+        assert set(counts) == {count}, f"{written!r} has {counts} alternatives; they must be equal in number"
+        for *lefts, right in zip(*sides, strict=True):
+            yield Line(tuple(lefts), kind, right, optional)
 
 
 def expand(pattern: str) -> list[str]:

@@ -137,3 +137,16 @@ def test_strongest_checksum_first() -> None:
     assert [algorithm for algorithm, _ in find("caffe/squeezenet_v1.0").checksums] == ["sha384", "sha1"]
     assert find("torchvision/squeezenet1_1").checksums == (("sha256", "b8a52dc0"),)
     assert not find("torchvision/squeezenet1_1").proves_content
+
+
+def test_the_page_of_weights_is_current():
+    import importlib.util
+    from pathlib import Path
+
+    path = Path(__file__).parents[3] / "scripts/write_weights.py"
+    spec = importlib.util.spec_from_file_location("write_weights", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text() == module.page(), "run python scripts/write_weights.py"
