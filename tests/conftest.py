@@ -24,3 +24,9 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder `shared` beside the project: real data for this test is not here")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker is left alone with one of them at the end."""
+    longest = ("test_resume.py", "test_import.py", "test_exporters.py")
+    items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))

@@ -219,7 +219,7 @@ def choose_way(phase: Phase, planned: Planned, start: Start, watch: Watcher) -> 
     if before is None:
         began = time.monotonic()
         tried: list[dict[str, Any]] = []
-        epochs = max(4.0, round(TRIAL_SHARE * base.epochs))
+        epochs = min(base.epochs, max(4.0, round(TRIAL_SHARE * base.epochs)))
         limit = None if schedule.seconds is None else TRIAL_SHARE * schedule.seconds["train"]
         for way in found.values():
             net = first_network(phase, planned, base.seed, start)
