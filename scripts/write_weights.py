@@ -8,8 +8,8 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+from sprat.weights.fetch.published import published
 from sprat.weights.foreign import READERS
-from sprat.weights.published import published
 from sprat.weights.table import Network, formats, tables
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/reference/weights.md"

@@ -9,9 +9,9 @@ from sprat.image import ImageSpec
 from sprat.predict import score
 from sprat.preprocess import Preprocess
 from sprat.watch import Watcher
-from sprat.weights.download import fetch
+from sprat.weights.fetch.download import fetch
+from sprat.weights.fetch.published import Published, find
 from sprat.weights.importing import Imported, import_weights
-from sprat.weights.published import Published, find
 
 __all__ = ["receive"]
 
@@ -33,7 +33,7 @@ def receive(
     The score is that of the written file, loaded afresh; it is then kept in the file's manifest.
 
     Args:
-        file: path, or name in `sprat.weights.published`.
+        file: path, or name in `sprat.weights.fetch.published`.
         model: see `import_weights`.
         check: labelled images to score it on.
         image: see `import_weights`.

@@ -65,7 +65,7 @@ def _weights(pattern: str, *, as_json: bool) -> int:
     from fnmatch import fnmatchcase
 
     from sprat.cli.show import print_json, print_rows
-    from sprat.weights.published import published
+    from sprat.weights.fetch.published import published
 
     found = [
         entry

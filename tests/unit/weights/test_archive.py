@@ -13,8 +13,8 @@ from tf_cases import same, sample_tensors
 from tf_writer import write_tar, write_v1
 
 from sprat.errors import BadInput
-from sprat.weights import archive
 from sprat.weights.formats.tf_checkpoint import read
+from sprat.weights.parse import archive
 
 
 def _tar(path: Path, *entries: tarfile.TarInfo, content: bytes = b"", kind: int = tarfile.GNU_FORMAT) -> Path:

@@ -10,9 +10,9 @@ import pytest
 from caffe_writer import Layer, blob, legacy_shape_of, nested, net_bytes, number, shape_of, string, varint
 
 from sprat.errors import BadInput
-from sprat.weights import caffe_blob
 from sprat.weights.foreign import READERS, first_bytes
 from sprat.weights.formats.caffe import read
+from sprat.weights.parse import caffe_blob
 
 MUTATIONS = 4000
 

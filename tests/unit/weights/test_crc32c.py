@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from sprat.weights.crc32c import crc32c, masked
+from sprat.weights.parse.crc32c import crc32c, masked
 
 
 def _slow_crc32c(data: bytes) -> int:

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from sprat.errors import BadInput
-from sprat.weights import transfer
-from sprat.weights.download import fetch, recorded_sha256, weights_folder
-from sprat.weights.published import Published
+from sprat.weights.fetch import resume
+from sprat.weights.fetch.download import fetch, recorded_sha256, weights_folder
+from sprat.weights.fetch.published import Published
 
 CONTENT = hashlib.shake_256(b"weights").digest(300_000)
 OTHER = hashlib.shake_256(b"other weights").digest(300_000)
@@ -483,7 +483,7 @@ def test_statuses_that_pass(serve: Serve, tmp_path: Path) -> None:
     site = serve(status=502)
     with pytest.raises(BadInput, match=r"HTTP 502; run it again later, or get .* by hand"):
         get(site, tmp_path / "b", timeout_s=0.01)
-    assert len(site.asked) == transfer.RETRIES + 1
+    assert len(site.asked) == resume.RETRIES + 1
 
 
 def test_silent_server(serve: Serve, tmp_path: Path) -> None:
@@ -551,8 +551,8 @@ SCRIPT = """
 import hashlib, resource, sys
 from pathlib import Path
 from sprat.errors import BadInput
-from sprat.weights.download import fetch
-from sprat.weights.published import Published
+from sprat.weights.fetch.download import fetch
+from sprat.weights.fetch.published import Published
 
 url, folder, sha256, limit = sys.argv[1:]
 if limit:

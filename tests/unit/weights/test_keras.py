@@ -22,7 +22,7 @@ from keras_writer import (
 
 from sprat.weights.foreign import first_bytes, read_foreign
 from sprat.weights.formats.keras import _recognises, read
-from sprat.weights.keras_names import number_of, renumbered, short, snake, variables
+from sprat.weights.parse.keras_names import number_of, renumbered, short, snake, variables
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])

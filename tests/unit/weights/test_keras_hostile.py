@@ -12,7 +12,7 @@ from keras_writer import LAYERS, Layer, assert_same, some, write_h5, write_keras
 
 from sprat.errors import BadInput
 from sprat.weights.formats.keras import _recognises, read
-from sprat.weights.keras_names import layers_of
+from sprat.weights.parse.keras_names import layers_of
 
 
 def refused(path: Path, why: str) -> None:

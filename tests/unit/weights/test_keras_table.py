@@ -34,8 +34,8 @@ from sprat.image import ImageSpec
 from sprat.preprocess import Preprocess
 from sprat.weights.convert import config_of, parameters_of, side_of, skeleton
 from sprat.weights.importing import Imported, import_weights
-from sprat.weights.keras_names import renumbered
 from sprat.weights.layout import arranged
+from sprat.weights.parse.keras_names import renumbered
 from sprat.weights.rules import pair
 from sprat.weights.table import networks_of
 from sprat.zoo import build, config_from_dict, get_preset, published_input

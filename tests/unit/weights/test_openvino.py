@@ -10,7 +10,7 @@ from sprat.errors import BadInput
 from sprat.weights.foreign import READERS, first_bytes, read_foreign
 from sprat.weights.formats.openvino import read
 from sprat.weights.importing import import_weights
-from sprat.weights.xml_tree import MAX_DEPTH
+from sprat.weights.parse.xml_tree import MAX_DEPTH
 
 
 def port(*dims: int) -> str:

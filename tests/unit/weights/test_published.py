@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sprat.errors import UnknownName
-from sprat.weights.published import find, published
+from sprat.weights.fetch.published import find, published
 from sprat.weights.table import tables
 from sprat.zoo import list_models
 

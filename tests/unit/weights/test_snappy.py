@@ -7,7 +7,7 @@ import tf_writer
 from tf_writer import varint
 
 from sprat.errors import BadInput
-from sprat.weights.snappy import uncompressed
+from sprat.weights.parse.snappy import uncompressed
 
 
 def _undone(data: bytes, max_bytes: int = 2**20) -> bytes:

@@ -8,7 +8,7 @@ import tf_writer
 from tf_writer import varint
 
 from sprat.errors import BadInput
-from sprat.weights import sstable
+from sprat.weights.parse import sstable
 
 
 def _table_file(

@@ -13,8 +13,8 @@ from tf_cases import Write, same, sample_tensors
 from tf_writer import nested, number, shape_proto, varint, write_tar, write_v1, write_v2
 
 from sprat.errors import BadInput
-from sprat.weights.crc32c import crc32c, masked
 from sprat.weights.formats.tf_checkpoint import read
+from sprat.weights.parse.crc32c import crc32c, masked
 
 
 @pytest.mark.parametrize("write", [write_v1, write_v2])

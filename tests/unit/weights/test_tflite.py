@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from sprat.errors import BadInput
 from sprat.image import ImageSpec
-from sprat.weights.flatbuffer import Flatbuffer
 from sprat.weights.foreign import Foreign, read_foreign
 from sprat.weights.formats.tflite import read
 from sprat.weights.importing import import_weights
+from sprat.weights.parse.flatbuffer import Flatbuffer
 from sprat.zoo import build, config_from_dict
 from sprat.zoo.end_padded import same_pad
 

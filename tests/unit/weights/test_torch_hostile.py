@@ -19,7 +19,7 @@ from torch import nn
 from sprat.errors import BadInput
 from sprat.weights.foreign import READERS, read_foreign
 from sprat.weights.formats.torch_state import read, read_safetensors
-from sprat.weights.torch_pickle import look_through
+from sprat.weights.parse.torch_pickle import look_through
 
 Save = Callable[[Any, Path], None]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sprat.weights.crc32c import crc32c, masked
+from sprat.weights.parse.crc32c import crc32c, masked
 
 MAGIC = 0xDB4775248B80FB57
 KINDS = {"float32": 1, "float64": 2, "int32": 3, "uint8": 4, "int8": 6, "int64": 9, "bool": 10, "float16": 19}

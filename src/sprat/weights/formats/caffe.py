@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import BadInput
-from sprat.weights.caffe_blob import Fields, read_blob
 from sprat.weights.foreign import MAX_BYTES, Foreign, reader
-from sprat.weights.wire import LENGTH, VARINT, message, signed, text, varint
+from sprat.weights.parse.caffe_blob import Fields, read_blob
+from sprat.weights.parse.wire import LENGTH, VARINT, message, signed, text, varint
 
 MAX_LAYERS = 100_000
 MAX_NOTED = 4096  # layers in the notes

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sprat.errors import BadInput
 from sprat.weights.foreign import MAX_BYTES, Foreign, first_bytes, reader
-from sprat.weights.hdf5 import MAX_RATIO, MAX_TEXT, SIGNATURE, Hdf5, opened
-from sprat.weights.keras_names import (
+from sprat.weights.parse.hdf5 import MAX_RATIO, MAX_TEXT, SIGNATURE, Hdf5, opened
+from sprat.weights.parse.keras_names import (
     CONTAINERS,
     Layer,
     check_count,

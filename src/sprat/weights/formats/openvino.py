@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sprat.errors import BadInput
 from sprat.weights.foreign import MAX_BYTES, MAX_TENSORS, Foreign, as_float, check_shape, reader
-from sprat.weights.xml_tree import MAX_XML_BYTES, Element, parse_xml
+from sprat.weights.parse.xml_tree import MAX_XML_BYTES, Element, parse_xml
 
 PROLOGUE = 4096  # bytes within which <net name="..." version="..."> must begin
 MAX_SIDE = 4096  # pixels, of an input that is believed

@@ -1,7 +1,7 @@
 """The reader of TensorFlow's checkpoints, of version 1 (one file) and 2 (.index and .data-*), without TensorFlow.
 
 What is given may be the prefix a checkpoint was saved under, one of its files, a folder, or a tar archive with one
-inside. Which version it is, its table tells (`sprat.weights.sstable`); `tf_saved_slices` and `tf_bundle` read them.
+inside. Which version it is, its table tells (`parse/sstable.py`); `parse/tf_saved_slices.py` and `parse/tf_bundle.py` read them.
 """
 
 import re
@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 from sprat.errors import BadInput
-from sprat.weights.archive import is_archive, unpacked
 from sprat.weights.foreign import Foreign, reader
-from sprat.weights.sstable import is_table
-from sprat.weights.tf_bundle import read_bundle
-from sprat.weights.tf_saved_slices import read_saved_slices
+from sprat.weights.parse.archive import is_archive, unpacked
+from sprat.weights.parse.sstable import is_table
+from sprat.weights.parse.tf_bundle import read_bundle
+from sprat.weights.parse.tf_saved_slices import read_saved_slices
 
 _NAME = "tf_checkpoint"
 _INDEX = ".index"

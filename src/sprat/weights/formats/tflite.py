@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import BadInput
-from sprat.weights.dequantise import Quantisation, quantisation
-from sprat.weights.flatbuffer import MAX_BYTES, Flatbuffer
 from sprat.weights.foreign import Foreign, reader
-from sprat.weights.tflite_graph import Graph, Tensor
-from sprat.weights.tflite_operators import Operator
+from sprat.weights.parse.dequantise import Quantisation, quantisation
+from sprat.weights.parse.flatbuffer import MAX_BYTES, Flatbuffer
+from sprat.weights.parse.tflite_graph import Graph, Tensor
+from sprat.weights.parse.tflite_operators import Operator
 
 IDENTIFIER = b"TFL3"  # bytes 4 to 8
 MAX_SIDE = 16_384  # pixels of an input that is an image

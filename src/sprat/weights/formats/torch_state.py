@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sprat.errors import BadInput
 from sprat.needed import import_late
 from sprat.weights.foreign import MAX_BYTES, MAX_TENSORS, Foreign, check_size, reader
-from sprat.weights.torch_pickle import Pickle, look_through
+from sprat.weights.parse.torch_pickle import Pickle, look_through
 
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 TAR = tuple(name.ljust(40, b"\0") for name in (b"sys_info", b"pickle", b"tensors", b"storages"))  # before 2017

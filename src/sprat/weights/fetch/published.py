@@ -88,7 +88,7 @@ class Published:
 @cache
 def published() -> Mapping[str, Published]:
     """Every entry by its name, in the order of the file."""
-    document = tomllib.loads((resources.files("sprat.weights") / "published.toml").read_text("utf-8"))
+    document = tomllib.loads((resources.files("sprat.weights.fetch") / "published.toml").read_text("utf-8"))
     entries: dict[str, Published] = {}
     for group in document["group"]:
         shared = {key: value for key, value in group.items() if key != "file"}

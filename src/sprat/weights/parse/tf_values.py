@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sprat.errors import BadInput
 from sprat.weights.foreign import MAX_BYTES, MAX_DIMENSIONS
-from sprat.weights.wire import fields, message, signed
+from sprat.weights.parse.wire import fields, message, signed
 
 EVERYTHING = -1  # the length of a slice that takes a whole dimension
 _BFLOAT16 = 14

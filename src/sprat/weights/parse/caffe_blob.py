@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sprat.errors import BadInput
 from sprat.weights.foreign import MAX_DIMENSIONS, as_float, check_shape
-from sprat.weights.wire import FIXED32, FIXED64, LENGTH, fields, message, signed, varint
+from sprat.weights.parse.wire import FIXED32, FIXED64, LENGTH, fields, message, signed, varint
 
 MAX_FIELDS = 4_000_000  # of a whole file; a network of the zoo has a few thousand
 MAX_SIDE = 2**31  # of a dimension, as Caffe's own integers

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import BadInput
-from sprat.weights.crc32c import crc32c, masked
 from sprat.weights.foreign import MAX_TENSORS, check_shape
-from sprat.weights.sstable import entries
-from sprat.weights.tf_values import (
+from sprat.weights.parse.crc32c import crc32c, masked
+from sprat.weights.parse.sstable import entries
+from sprat.weights.parse.tf_values import (
     STORED,
     Part,
     Slice,
@@ -27,7 +27,7 @@ from sprat.weights.tf_values import (
     slice_of,
     type_name,
 )
-from sprat.weights.wire import fields, message, signed
+from sprat.weights.parse.wire import fields, message, signed
 
 _MAX_SHARDS = 10_000
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sprat.atomic import write_atomic
 from sprat.errors import BadInput
-from sprat.weights.web import BrokenError, by_hand, failure, open_address
+from sprat.weights.fetch.web import BrokenError, by_hand, failure, open_address
 
 MAX_BYTES = 2 * 10**9  # of any file
 RETRIES = 5  # in a row without a new byte

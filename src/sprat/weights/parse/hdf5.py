@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sprat.errors import BadInput
 from sprat.needed import import_late
 from sprat.weights.foreign import MAX_BYTES, MAX_DIMENSIONS, MAX_TENSORS, as_float
-from sprat.weights.hdf5_heap import varying_strings
+from sprat.weights.parse.hdf5_heap import varying_strings
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_DEPTH = 24  # of groups in groups

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sprat.errors import BadInput
-from sprat.weights.dequantise import Quantisation, dequantised, quantisation
-from sprat.weights.flatbuffer import Flatbuffer, Table
 from sprat.weights.foreign import MAX_DIMENSIONS, check_shape
-from sprat.weights.tflite_operators import read_operators
+from sprat.weights.parse.dequantise import Quantisation, dequantised, quantisation
+from sprat.weights.parse.flatbuffer import Flatbuffer, Table
+from sprat.weights.parse.tflite_operators import read_operators
 
 VERSION = 3
 MAX_NAME = 65_536  # characters

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sprat.errors import BadInput
 from sprat.weights.foreign import MAX_TENSORS, check_shape
-from sprat.weights.sstable import MAX_ENTRIES, entries
-from sprat.weights.tf_values import (
+from sprat.weights.parse.sstable import MAX_ENTRIES, entries
+from sprat.weights.parse.tf_values import (
     STORED,
     Part,
     Slice,
@@ -27,7 +27,7 @@ from sprat.weights.tf_values import (
     slice_of,
     type_name,
 )
-from sprat.weights.wire import fields, message, signed, text
+from sprat.weights.parse.wire import fields, message, signed, text
 
 _CONTENT = 4  # the field of a TensorProto that holds the bytes of any type
 _FIELD = {1: 5, 2: 6, 3: 7, 9: 10, 14: 13, 19: 13}  # DataType: the field of a TensorProto that holds its numbers

@@ -4,7 +4,7 @@ Source: google/snappy, format_description.txt. Early releases of TensorFlow comp
 """
 
 from sprat.errors import BadInput
-from sprat.weights.wire import varint
+from sprat.weights.parse.wire import varint
 
 _MAX_RATIO = 22  # a copy of 3 bytes stands for 64 at most
 

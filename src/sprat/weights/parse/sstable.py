@@ -11,9 +11,9 @@ from typing import BinaryIO
 import numpy as np
 
 from sprat.errors import BadInput
-from sprat.weights.crc32c import crc32c, masked
-from sprat.weights.snappy import uncompressed
-from sprat.weights.wire import varint
+from sprat.weights.parse.crc32c import crc32c, masked
+from sprat.weights.parse.snappy import uncompressed
+from sprat.weights.parse.wire import varint
 
 MAX_ENTRIES = 400_000
 MAX_KEY = 4096  # bytes

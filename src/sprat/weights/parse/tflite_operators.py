@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sprat.errors import BadInput
-from sprat.weights.flatbuffer import Table
+from sprat.weights.parse.flatbuffer import Table
 
 MAX_OPERANDS = 1000
 PADDINGS = ("SAME", "VALID")

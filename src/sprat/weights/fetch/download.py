@@ -14,8 +14,8 @@ from pathlib import Path
 
 from sprat.atomic import write_atomic
 from sprat.errors import BadInput
-from sprat.weights.published import Published
-from sprat.weights.transfer import FULL, Progress, Wanted, disk_full, forget, transfer
+from sprat.weights.fetch.published import Published
+from sprat.weights.fetch.resume import FULL, Progress, Wanted, disk_full, forget, transfer
 
 _CHUNK = 2**20
 
