@@ -1,6 +1,7 @@
 """A trained network made smaller: coded without a change of its weights, or fine-tuned into a byte limit."""
 
 import copy
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sprat.conditions import device_for
 from sprat.cost import count
 from sprat.errors import BadInput
 from sprat.export import require
+from sprat.preprocess import Preprocess
 from sprat.report import write as write_report
 from sprat.request import Request
 from sprat.run import Run
@@ -23,10 +25,14 @@ def compress_lossless(file: Path, out: Path) -> dict[str, Any]:
 
     Raises:
         BadArtifact: the file cannot be read.
+        BadInput: `out` is the file itself.
     """
+    if out.resolve() == file.resolve():
+        raise BadInput(f"{file} would be replaced by itself; give another --out")
+    original_bytes = file.stat().st_size if file.exists() else 0
     start = Start.read(str(file))
     made = artifact.save(out, start.manifest, start.state)
-    return {"file": str(out), "size_bytes": made.size_bytes, "original_bytes": file.stat().st_size, "lossless": True}
+    return {"file": str(out), "size_bytes": made.size_bytes, "original_bytes": original_bytes, "lossless": True}
 
 
 def compress_job(request: Request, run: Run, watch: Watcher, command: str = "") -> dict[str, Any]:
@@ -38,6 +44,7 @@ def compress_job(request: Request, run: Run, watch: Watcher, command: str = "") 
     """
     began = time.monotonic()
     start = Start.read(request.start)
+    request = dataclasses.replace(request, image=start.manifest.image[1])  # the very network, not a smaller input
     with run.lock():
         run.claim({"job": "compress", **steps.claimed(request, start)}, steps.conditions(command))
         run.sweep()
@@ -54,13 +61,15 @@ def compress_job(request: Request, run: Run, watch: Watcher, command: str = "") 
                 "give data of the same classes, or learn new ones with `sprat fit --from`"
             )
         planned = steps.plan_run(request, run, collection, device, began, watch)
+        planned = dataclasses.replace(planned, schedule=planned.schedule.only("prune", "share", "tune"))
         dataset, preprocess = steps.load_data(collection, planned, run, watch, start)
+        shipped_behind = Preprocess.from_dict(start.manifest.preprocessing)  # with its crop, as the original
         phase = steps.phase_of(run, dataset, preprocess, device, watch)
         trained = steps.first_network(phase, planned, request.seed, start).eval()
-        manifest = steps.manifest_of(planned, dataset, preprocess, start)
+        manifest = steps.manifest_of(planned, dataset, shipped_behind, start)
         compressed = steps.compress_network(phase, planned, copy.deepcopy(trained), manifest, request.budget, watch)
         cost = count(compressed.net, planned.candidate.image)
-        shipped = steps.export_files(run, trained, compressed, manifest, preprocess, cost, watch)
+        shipped = steps.export_files(run, trained, compressed, manifest, shipped_behind, cost, watch)
         verified = verify(run, collection, planned.candidate.image)
         require(verified.agreement, minimum=0.999)
         result = steps.result_of(request, run, planned, shipped, cost, verified, time.monotonic() - began)

@@ -24,6 +24,7 @@ from sprat.preprocess import Preprocess
 from sprat.recipes import Schedule, schedule_for
 from sprat.request import Request
 from sprat.search import Candidate, pick
+from sprat.search.pick import Plan
 from sprat.search.pool import select_for_training
 from sprat.zoo import Ported, build, config_from_dict
 
@@ -99,15 +100,21 @@ def plan(
     num_train, num_classes = len(collection.labels("train")), len(collection.classes)
     speed = ASSUMED_MACS_PER_S if seconds is None else _training_speed(images[0], num_classes, device)
     train_s = ASSUMED_SECONDS if seconds is None else max(1.0, (seconds - RESERVE_S) * 0.76)
-    ranked = pick(
-        images,
-        num_classes,
-        budget,
-        models=select_for_training(request.models or None) if started is None else None,
-        given=None if started is None else {Path(request.start).stem: _config_at(started, images)},
-        names_bytes=len(zlib.compress("".join(collection.classes).encode())),
-        max_train_macs=speed * train_s / min(IMAGES_PER_TRAINING, 100 * num_train),
-    )
+
+    def ranked_at(images: list[ImageSpec]) -> Plan:
+        return pick(
+            images,
+            num_classes,
+            budget,
+            models=select_for_training(request.models or None) if started is None else None,
+            given=None if started is None else {Path(request.start).stem: _config_at(started, images)},
+            names_bytes=len(zlib.compress("".join(collection.classes).encode())),
+            max_train_macs=speed * train_s / min(IMAGES_PER_TRAINING, 100 * num_train),
+        )
+
+    ranked = ranked_at(images[:1] if started else images)
+    if not ranked.candidates[0].fits and started and images[1:]:
+        ranked = ranked_at(images)  # trained weights leave their own size only where the budget asks for it
     chosen, candidates = ranked.chosen, list(ranked.candidates)
     if budget.max_latency_ms is not None:
         chosen, candidates = _fast_enough(candidates, budget.max_latency_ms, num_classes, say)
@@ -122,6 +129,7 @@ def plan(
         seconds=None if seconds is None else max(4.0, seconds - min(RESERVE_S, 0.4 * seconds)),
         memory_batch=max(8, memory_batch),
         seed=request.seed,
+        grey=collection.channels == 1,
     )
     small = schedule.recipes["train"].batch_size * chosen.macs < MACS_FOR_THREADS
     return Planned(chosen, schedule, tuple(candidates), 1 if small else torch.get_num_threads())

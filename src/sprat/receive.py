@@ -1,16 +1,18 @@
 """receive(): what `sprat import` does: fetch, read, convert, write, score, write again with the score."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
-from sprat.export.safetensors import read_safetensors
+from sprat.errors import BadInput
+from sprat.export.safetensors import first_bytes, has_manifest, is_safetensors
 from sprat.image import ImageSpec
 from sprat.predict import score
 from sprat.preprocess import Preprocess
 from sprat.watch import Watcher
 from sprat.weights.fetch.download import fetch
-from sprat.weights.fetch.published import Published, find
+from sprat.weights.fetch.published import Published, find, published, recognise
 from sprat.weights.importing import Imported, import_weights
 
 __all__ = ["receive"]
@@ -50,6 +52,8 @@ def receive(
         UnknownName, BadInput: no such file or name, no network that fits, or data that cannot be read.
     """
     path, entry = _path_of(file, watch)
+    if is_safetensors(first_bytes(path)) and has_manifest(path):
+        raise BadInput(f"{path} is sprat's already: `sprat eval`, predict, export and fit --from take it as it is")
     if entry is not None and image is None and entry.side is not None:
         image = ImageSpec(3, entry.side, entry.side)
     imported = import_weights(path, model=model, image=image, classes=classes)
@@ -57,22 +61,16 @@ def receive(
     if entry is not None:
         imported = _of(imported, entry)
     target = out or Path(f"{imported.model}.safetensors" if entry is None else f"{Path(entry.name).name}.safetensors")
+    if target.exists() and path.exists() and target.samefile(path):
+        raise BadInput(f"{path} would be replaced by what is read from it; give another --out")
+    watch.say("import", f"{imported.model} from {imported.manifest.origin['network']}: every tensor accounted for")
+    if imported.others:
+        watch.say("import", f"note: {', '.join(imported.others)} would fit as well; --model tells them apart")
+    result = None if check is None else _scored(imported, target, check, watch)
+    if result is not None:
+        manifest = dataclasses.replace(imported.manifest, scores={"imported": result})
+        imported = dataclasses.replace(imported, manifest=manifest)
     manifest = imported.save(target)
-    watch.say("import", f"{imported.model} from {manifest.origin['network']}: every tensor accounted for")
-    result = None
-    if check is not None:
-        scored = score(target, check, split="all", seed=0, watch=watch)
-        result = {
-            "data": Path(check).name,
-            "num": scored["num"],
-            "top1": round(scored["accuracy"], 5),
-            "top5": round(scored["top5"], 5),
-            "standard_error": round(scored["standard_error"], 5),
-        }
-        manifest, state = read_safetensors(target)
-        Imported(
-            imported.model, imported.network, dataclasses.replace(manifest, scores={"imported": result}), state
-        ).save(target)
     return {
         "out": str(target),
         "model": imported.model,
@@ -87,11 +85,33 @@ def receive(
     }
 
 
+def _scored(imported: Imported, target: Path, data: str, watch: Watcher) -> dict[str, Any]:
+    """The score of a file with the imported network, loaded afresh; it lies beside the target until then.
+
+    What cannot be scored leaves the target as it was.
+    """
+    trial = target.with_name(f".{target.name}.{os.getpid()}.unscored")
+    try:
+        imported.save(trial)
+        scored = score(trial, data, split="all", seed=0, watch=watch)
+    finally:
+        trial.unlink(missing_ok=True)
+    return {
+        "data": Path(data).name,
+        "num": scored["num"],
+        "top1": round(scored["accuracy"], 5),
+        "top5": round(scored["top5"], 5),
+        "standard_error": round(scored["standard_error"], 5),
+    }
+
+
 def _path_of(file: str, watch: Watcher) -> tuple[Path, Published | None]:
-    """The file, downloaded where a published name was given and no such file is there."""
+    """The file, downloaded where a published name was given and no such file is there; and what is published of it."""
     path = Path(file)
-    if path.exists() or Path(f"{file}.index").exists() or "/" not in file or path.parent.is_dir():
-        return path, None
+    if path.exists() or Path(f"{file}.index").exists():
+        return path, recognise(path)
+    if file not in published() and ("/" not in file or path.parent.is_dir()):
+        return path, None  # the reader says that there is no such file
     entry = find(file)
     return fetch(entry, on_progress=lambda done, total: _show(watch, done, total)), entry
 

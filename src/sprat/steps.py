@@ -37,7 +37,8 @@ from sprat.units import format_bytes, format_count, format_duration
 from sprat.watch import Watcher
 from sprat.zoo import build, class_tensors, config_from_dict
 
-TRIAL_SHARE = 0.12  # of the training, that each way of transfer is tried for
+TRIAL_SHARE = 0.12  # of the epochs, that each way of transfer is tried for
+TRIAL_TIME = 0.06  # of the time, where minutes were given
 SCORE_BYTES = 8  # by which the deflated header may grow with another score
 
 
@@ -220,7 +221,7 @@ def choose_way(phase: Phase, planned: Planned, start: Start, watch: Watcher) -> 
         began = time.monotonic()
         tried: list[dict[str, Any]] = []
         epochs = min(base.epochs, max(4.0, round(TRIAL_SHARE * base.epochs)))
-        limit = None if schedule.seconds is None else TRIAL_SHARE * schedule.seconds["train"]
+        limit = None if schedule.seconds is None else TRIAL_TIME * schedule.seconds["train"]
         for way in found.values():
             net = first_network(phase, planned, base.seed, start)
             score = phase.trial(

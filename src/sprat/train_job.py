@@ -6,6 +6,7 @@
 The steps are those of `sprat fit`, without a budget and without compression; the run folder is continued likewise.
 """
 
+import dataclasses
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ from sprat.export.safetensors import to_safetensors
 from sprat.request import Request
 from sprat.run import Run
 from sprat.start import Start
+from sprat.train import evaluate
 from sprat.watch import Watcher
 
 
@@ -40,10 +42,14 @@ def train_job(request: Request, run: Run, watch: Watcher, command: str = "") -> 
         device = device_for()
         collection = steps.open_data(request, run, watch)
         planned = steps.plan_run(request, run, collection, device, began, watch)
+        planned = dataclasses.replace(planned, schedule=planned.schedule.only("train"))
         dataset, preprocess = steps.load_data(collection, planned, run, watch, start)
         phase = steps.phase_of(run, dataset, preprocess, device, watch)
-        trained = steps.train_network(phase, planned, watch, start).cpu()
+        trained = steps.train_network(phase, planned, watch, start)
+        val_accuracy = evaluate(trained, dataset.val, preprocess, device).accuracy
+        trained = trained.cpu()
         manifest = steps.manifest_of(planned, dataset, preprocess, start)
+        manifest = dataclasses.replace(manifest, scores={"val_top1": round(val_accuracy, 4)})
         target = run.path / "model.safetensors"
         to_safetensors(state_of(trained), manifest, target)
 
@@ -62,7 +68,7 @@ def train_job(request: Request, run: Run, watch: Watcher, command: str = "") -> 
             "test_accuracy": accuracy,
             "standard_error": (accuracy * (1 - accuracy) / len(labels)) ** 0.5,
             "num_test": len(labels),
-            "val_accuracy": run.read_lines("metrics.jsonl")[-1]["val_accuracy"],
+            "val_accuracy": val_accuracy,
             "num_epochs": len(run.read_lines("metrics.jsonl")),
             "transfer": run.read_json("transfer.json"),
             "seed": request.seed,

@@ -200,6 +200,7 @@ def test_a_tensor_too_many_or_too_few_is_named(
         (["import", "photo.png"], 1, ["photo.png", "known formats"]),
         (["import", "torchvision/squeezenet9"], 2, ["torchvision/squeezenet9", "did you mean"]),
         (["import", "theirs.safetensors", "--classes", "a,b"], 1, ["2 classes are named", "10 outputs"]),
+        (["import", "theirs.safetensors", "--model", "resnet_cifar20"], 2, ["resnet_cifar20", "did you mean"]),
         (["train", "data"], 1, ["--model", "--from"]),
         (["train", "data", "--model", "mobilenet_v1_0.25", "--from", "ours.safetensors"], 1, ["both", "--model"]),
         (["train", "data", "--from", "theirs.safetensors"], 1, ["another tool", "sprat import"]),
@@ -246,3 +247,60 @@ def test_a_killed_transfer_ends_in_the_same_bytes(place: Path, cli: Any, make_ph
     assert not (run / "result.json").exists()
     assert cli(*command, "killed", cwd=tmp_path).code == 0
     assert (run / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
+
+
+def test_a_score_that_cannot_be_had_leaves_the_file_as_it_was(place: Path, cli: Any, tmp_path: Path):
+    shutil.copy(place / "ours.safetensors", tmp_path)
+    shutil.copy(place / "theirs.safetensors", tmp_path)
+    before = (tmp_path / "ours.safetensors").read_bytes()
+    write_dog(tmp_path / "dogs")
+    for data, words in (("nodata", "nodata"), ("dogs", "does not know")):
+        said = cli("import", "theirs.safetensors", "--check", data, "--out", "ours.safetensors", cwd=tmp_path)
+        assert said.code != 0
+        assert words in said.err
+    assert (tmp_path / "ours.safetensors").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dogs", "ours.safetensors", "theirs.safetensors"]
+
+
+def write_dog(folder: Path) -> None:
+    for name in ("poodle", "beagle"):
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32)).save(folder / name / "one.png")
+
+
+@pytest.mark.parametrize("command", ["import", "compress"])
+def test_nothing_is_replaced_by_what_is_read_from_it(place: Path, cli: Any, tmp_path: Path, command: str):
+    name = "theirs.safetensors" if command == "import" else "ours.safetensors"
+    shutil.copy(place / name, tmp_path)
+    said = cli(command, name, "--out", name, cwd=tmp_path)
+    assert said.code == 1
+    assert "would be replaced" in said.line()
+    assert (tmp_path / name).read_bytes() == (place / name).read_bytes()
+
+
+@pytest.mark.parametrize("out", ["folder", "/proc/nowhere/net.safetensors"])
+def test_an_output_that_cannot_be_written_is_one_line(place: Path, cli: Any, tmp_path: Path, out: str):
+    (tmp_path / "folder").mkdir()
+    shutil.copy(place / "theirs.safetensors", tmp_path)
+    said = cli("import", "theirs.safetensors", "--out", out, cwd=tmp_path)
+    assert said.code == 1
+    assert "Traceback" not in said.err
+
+
+def test_a_full_disk_is_one_line(place: Path, cli: Any, tmp_path: Path):
+    """A file may not grow over 100 blocks: what a full disk says."""
+    shutil.copy(place / "theirs.safetensors", tmp_path)
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -f 100; {sys.executable} -m sprat import theirs.safetensors --out net.safetensors"],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "net.safetensors" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs.safetensors"]
+
+
+def test_a_file_of_sprats_is_said_to_be_one(place: Path, cli: Any):
+    said = cli("import", "ours.safetensors", cwd=place)
+    assert said.code == 1
+    assert "sprat's already" in said.line()

@@ -9,6 +9,7 @@ from sprat import __version__
 from sprat.errors import BadArtifact, BadInput
 
 FORMAT_VERSION = 1
+MAX_CHANNELS, MAX_SIDE = 16, 4096  # of a network's input; a damaged header shall not ask for all memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,9 @@ class Manifest:
         _check(values, "licence", values["licence"] is None or isinstance(values["licence"], str), "a string or null")
         image, classes = values["image"], values["classes"]
         sides = isinstance(image, list) and len(image) == 3 and all(type(side) is int and side > 0 for side in image)
-        _check(values, "image", sides, "three positive integers [C, H, W]")
+        sides = sides and image[0] <= MAX_CHANNELS and max(image[1:]) <= MAX_SIDE
+        wanted = f"[C, H, W] of at most {MAX_CHANNELS} channels and {MAX_SIDE} pixels a side, each at least 1"
+        _check(values, "image", sides, wanted)
         names = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
         _check(values, "classes", names, "a list of strings")
         return cls(**{**values, "image": tuple(image), "classes": tuple(classes)})

@@ -85,6 +85,10 @@ def main(arguments: list[str] | None = None) -> None:
         code = app(arguments, standalone_mode=False)
     except SpratError as error:
         code = _say(str(error), error.exit_code)
+    except BrokenPipeError:  # of `sprat ... | head`
+        code = 0
+    except OSError as error:
+        code = _say(f"{error.filename or 'a file'}: {error.strerror or error}; check its name, rights and room", 1)
     except (typer.Abort, KeyboardInterrupt):
         code = STOPPED
     except typer.TyperException as error:  # wrong usage; typer has its own, click's classes are not among its bases

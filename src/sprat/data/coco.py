@@ -68,7 +68,7 @@ def _items(path: Path, folder: Path, category: str, split: str | None) -> list[I
             and float(entry["bbox"][2]) * float(entry["bbox"][3]) >= LEAST_SHARE * area.get(entry["image_id"], 0)
         }
         named = [(entry["id"], str(entry["file_name"])) for entry in content["images"]]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
         raise BadInput(f"{path} is not a COCO file of boxes ({type(error).__name__}: {error})") from None
     places = [place for place in (folder / "images", folder) if place.is_dir()]
     items = []

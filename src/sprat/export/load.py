@@ -26,8 +26,6 @@ from sprat.preprocess import Preprocess
 if TYPE_CHECKING:
     from torch import nn
 
-MAX_SIDE = 4096  # of a network's input; a damaged header shall not ask for all memory
-
 
 class Predictor(Protocol):
     """A loaded file: its class names, its manifest where it carries one, and its probabilities for images."""
@@ -81,9 +79,10 @@ def read_network(path: Path) -> tuple[Manifest, dict[str, NDArray[Any]]]:
     Raises:
         BadArtifact: there is no such file, or it is damaged, or was not written by sprat.
     """
-    if is_safetensors(first_bytes(path)):
-        return read_safetensors(path)
-    return artifact.load(path)
+    manifest, state = read_safetensors(path) if is_safetensors(first_bytes(path)) else artifact.load(path)
+    if manifest.preprocessing:
+        _check_size(path, manifest)
+    return manifest, state
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -116,7 +115,6 @@ class SpratPredictor:
         self.classes = self.manifest.classes
         try:
             self.preprocess = Preprocess.from_dict(self.manifest.preprocessing)
-            _check_size(self.manifest, self.preprocess)
             self.network = network_of(self.manifest, state)
         except SpratError as error:
             raise BadArtifact(f"{path} cannot be rebuilt: {error}") from None
@@ -197,12 +195,16 @@ def network_of(manifest: Manifest, state: dict[str, NDArray[Any]]) -> "nn.Module
     return net.eval().requires_grad_(False)
 
 
-def _check_size(manifest: Manifest, preprocess: Preprocess) -> None:
+def _check_size(path: Path, manifest: Manifest) -> None:
+    try:
+        preprocess = Preprocess.from_dict(manifest.preprocessing)
+    except BadInput as error:
+        raise BadArtifact(f"{path} cannot be rebuilt: {error}") from None
     size = (preprocess.channels, preprocess.height, preprocess.width)
-    if size != tuple(manifest.image) or max(size) > MAX_SIDE:
+    if size != tuple(manifest.image):
         raise BadArtifact(
-            f"its network takes images {tuple(manifest.image)} and its preprocessing makes {size}; they must be equal, "
-            f"sides at most {MAX_SIDE}"
+            f"{path} cannot be rebuilt: its network takes images {tuple(manifest.image)} and its preprocessing makes "
+            f"{size}; they must be equal"
         )
 
 

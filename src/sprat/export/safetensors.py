@@ -4,8 +4,8 @@ Imported and trained networks are kept so: any tool that knows safetensors reads
 else to predict, to train on or to compress.
 """
 
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from sprat.artifact import Manifest, state_sha256
+from sprat.artifact.manifest import read_json, write_json
 from sprat.atomic import write_atomic
 from sprat.errors import BadArtifact
 
-KEY = "sprat"  # of the manifest in the file's metadata
+KEY = "sprat"  # of the file's metadata: the hash of the weights, a line break, the manifest
 MAX_HEADER = 100_000_000  # bytes, the library's own limit
 
 
@@ -36,6 +37,15 @@ def is_safetensors(first: bytes) -> bool:
     return len(first) > 9 and int.from_bytes(first[:8], "little") < MAX_HEADER and first[8:9] == b"{"
 
 
+def has_manifest(path: Path) -> bool:
+    """Whether a safetensors file was written by sprat."""
+    try:
+        with safetensors.safe_open(str(path), framework="numpy") as file:
+            return KEY in (file.metadata() or {})
+    except (OSError, ValueError, safetensors.SafetensorError):
+        return False
+
+
 def to_safetensors(state: Mapping[str, NDArray[Any]], manifest: Manifest, path: Path) -> Manifest:
     """Write weights and manifest in one step; the manifest as it was written, with the hash of the weights.
 
@@ -44,10 +54,10 @@ def to_safetensors(state: Mapping[str, NDArray[Any]], manifest: Manifest, path: 
         manifest: its state_sha256 is computed, whatever it holds.
         path: replaced if it exists.
     """
-    filled = Manifest.from_dict({**manifest.to_dict(), "state_sha256": state_sha256(dict(sorted(state.items())))})
+    filled = replace(manifest, state_sha256=state_sha256(dict(sorted(state.items()))))
     plain = {name: np.ascontiguousarray(array) for name, array in state.items()}
-    text = json.dumps(filled.to_dict(), ensure_ascii=False, allow_nan=False)
-    write_atomic(Path(path), safetensors.numpy.save(plain, {KEY: text}))
+    note = f"{filled.state_sha256}\n{write_json(filled).decode()}"  # one entry: the library writes several in any order
+    write_atomic(Path(path), safetensors.numpy.save(plain, {KEY: note}))
     return filled
 
 
@@ -76,15 +86,14 @@ def read_safetensors_manifest(path: Path) -> Manifest:
     """
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
-            text = (file.metadata() or {}).get(KEY)
+            notes = file.metadata() or {}
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise BadArtifact(f"{path} cannot be read ({error}); it is damaged, or there is no such file") from None
-    if text is None:
+    if KEY not in notes:
         raise BadArtifact(f"{path} holds weights of another tool; bring them in with `sprat import {path}`")
     try:
-        return Manifest.from_dict(json.loads(text))
-    except (ValueError, RecursionError) as error:
-        raise BadArtifact(f"{path}: the manifest is not valid JSON ({error}); the file is damaged") from None
+        digest, _, text = notes[KEY].partition("\n")
+        return read_json(text.encode(), digest)
     except BadArtifact as error:
         raise BadArtifact(f"{path}: {error}") from None
 

@@ -29,6 +29,13 @@ class Schedule:
         """The schedule as JSON; `from_dict` is the inverse."""
         return asdict(self)
 
+    def only(self, *phases: str) -> "Schedule":
+        """The same recipes with all of the time for these phases, in proportion."""
+        if self.seconds is None:
+            return self
+        scale = sum(self.seconds.values()) / sum(self.seconds[phase] for phase in phases)
+        return replace(self, seconds={phase: self.seconds[phase] * scale for phase in phases})
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Schedule":
         """The schedule that `to_dict` wrote."""
@@ -45,26 +52,30 @@ def schedule_for(
     seconds: float | None,
     memory_batch: int,
     seed: int,
+    grey: bool = False,
 ) -> Schedule:
     """How long and how to train for a data set of this size.
 
     Args:
         num_train: training images.
-        image: what the network sees; grey images are not mirrored (digits and letters must not be).
+        image: what the network sees.
         net: to be trained; grouped pointwise convolutions (ShuffleNet) want smaller steps, and a network without batch
             norm wants AdamW.
         epochs: passes over the training split; None chooses about 800,000 images in all, 25 to 100 passes.
         seconds: for all phases together; None goes by epochs.
         memory_batch: the largest batch that fits into memory.
         seed: of everything random.
+        grey: whether the pictures are grey, also where the network sees three channels; they are not mirrored (digits
+            and letters must not be).
     """
+    grey = grey or image.channels == 1
     chosen = epochs if epochs is not None else max(25, min(100, round(800_000 / max(1, num_train))))
     batch_size = 8
     while batch_size * 2 <= min(128, memory_batch) and batch_size * 2 * 20 <= num_train:
         batch_size *= 2
-    photo = image.channels == 3 and min(image.height, image.width) >= 48
-    augment = Augment(flip=image.channels == 3)
-    if image.channels == 1:
+    photo = not grey and min(image.height, image.width) >= 48
+    augment = Augment(flip=not grey)
+    if grey:
         augment = replace(augment, rotate=8.0, zoom=0.1, shift=0.08)
     if photo:
         augment = replace(augment, rotate=12.0, zoom=0.2, color=0.25, cutout=0.25)

@@ -97,12 +97,21 @@ def convert(
             if network.background and value.shape[:1] == (1001,):
                 value = value[1:]
             shape = (*value.shape[:1], *shape[1:])
-            counts.update(value.shape[:1])
+            if source.names:
+                counts.update(value.shape[:1])
         if value.shape != shape:
             wrong.append(f"{' and '.join(source.names)} of shape {value.shape} for {key} of shape {shape}")
         state[key] = value
     if wrong or len(counts) != 1:
         return wrong or [f"the tensors of the classifier speak of {sorted(counts)} classes"]
+    (num_classes,) = counts
+    for key in by_class:  # constants of the classifier, now that its length is known
+        if not pairing.sources[key].names:
+            state[key] = np.full((num_classes, *state[key].shape[1:]), state[key].flat[0])
+    try:
+        net.eval()(torch.empty(1, *image.shape, device="meta"))
+    except (RuntimeError, ValueError) as error:
+        return [f"images of {image} ({str(error).splitlines()[0]}); the network was published for {_usual(name)}"]
     if network.order == "bgr":
         _reverse_channels(net, state)
     if network.eps is not None:
@@ -110,7 +119,12 @@ def convert(
     infinite = [key for key, value in state.items() if not np.isfinite(value).all()]
     if infinite:
         return [f"{key} holds numbers that are not finite" for key in infinite[:MAX_LISTED]]
-    return Converted(config, image, counts.pop(), {n: np.ascontiguousarray(v, np.float32) for n, v in state.items()})
+    return Converted(config, image, num_classes, {n: np.ascontiguousarray(v, np.float32) for n, v in state.items()})
+
+
+def _usual(name: str) -> ImageSpec:
+    usual, _ = published_input(name)
+    return usual
 
 
 def _value(source: Source, tensors: Mapping[str, Array], shape: Sequence[int], eps: float) -> Array:

@@ -1,29 +1,28 @@
 """import_weights: a file of another framework as a network of ours, with what it needs to predict."""
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sprat.artifact import Manifest
-from sprat.errors import BadInput
+from sprat.errors import BadInput, UnknownName
 from sprat.export.load import network_of
 from sprat.export.safetensors import to_safetensors
 from sprat.image import ImageSpec
 from sprat.preprocess import Preprocess
 from sprat.weights.convert import Converted, convert, side_of
+from sprat.weights.fetch.published import sha256_of
 from sprat.weights.foreign import Foreign, read_foreign
 from sprat.weights.imagenet import imagenet_classes
-from sprat.weights.rules import MAX_LISTED, Pairing
+from sprat.weights.rules import MAX_LISTED, Pairing, likeness
 from sprat.weights.table import Network, networks_of
 from sprat.zoo import all_presets, config_to_dict
 
 if TYPE_CHECKING:
     from torch import nn
-
-_CHUNK = 2**22
 
 
 @dataclass(frozen=True)
@@ -35,12 +34,14 @@ class Imported:
         network: the published network of the table.
         manifest: architecture, classes, preprocessing, licence, origin.
         state: every parameter and statistic by name, float32.
+        others: "entry as model" of the other networks whose every tensor fits too, but which differ in architecture.
     """
 
     model: str
     network: Network
     manifest: Manifest
     state: dict[str, Any]
+    others: tuple[str, ...] = ()
 
     def build(self) -> "nn.Module":
         """The network with its weights, in inference mode: (N, C, H, W) to logits (N, classes).
@@ -68,17 +69,25 @@ def import_weights(
 
     Raises:
         BadInput: the file cannot be read, or holds none of the networks; the message lists what does not fit.
+        UnknownName: no table of the format has such a network.
     """
     foreign = read_foreign(path)
     tried: list[tuple[int, str]] = []
+    found: Imported | None = None
     for network, name, preset in _candidates(foreign, model):
         spec = image or _own_image(foreign) or ImageSpec(3, *[side_of(network.side, name)] * 2)
         result = convert(foreign, network, name, preset, spec)
-        if isinstance(result, Converted):
-            return Imported(name, network, _manifest(path, foreign, network, name, result, classes), result.state)
-        tried.append(_fault(network, name, result))
+        if not isinstance(result, Converted):
+            tried.append(_fault(network, name, result))
+        elif found is None:
+            manifest = _manifest(path, foreign, network, name, result, classes)
+            found = Imported(name, network, manifest, result.state)
+        elif config_to_dict(result.config) != found.manifest.architecture:
+            found = replace(found, others=(*found.others, f"{network.source}/{network.name} as {name}"))
+    if found is not None:
+        return found
     if not tried:
-        raise BadInput(f"{path} is of the format {foreign.format}, in which no network {model or ''} is known")
+        raise _unknown(path, foreign, model)
     # Names that fit but for shapes are nearer than names that do not.
     _, nearest = min(tried, key=lambda entry: entry[0])
     raise BadInput(
@@ -87,10 +96,26 @@ def import_weights(
     )
 
 
+def _unknown(path: Path, foreign: Foreign, model: str | None) -> UnknownName:
+    """The error for a network that no table of the format has."""
+    networks = networks_of(foreign.format)
+    names = {f"{network.source}/{network.name}" for network in networks}
+    names |= {name for name in all_presets() if any(fnmatchcase(name, p) for n in networks for p in n.models)}
+    near = get_close_matches(model or "", names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else "docs/reference/weights.md lists what is known"
+    return UnknownName(f"{path} is of the format {foreign.format}, in which no network {model!r} is known; {hint}")
+
+
 def _candidates(foreign: Foreign, model: str | None) -> Iterator[tuple[Network, str, Any]]:
     """(entry, preset name, preset) of every network the file may hold, by its format and by what the user says."""
     presets = all_presets()
-    for network in networks_of(foreign.format):
+    networks = networks_of(foreign.format)
+    names = list(foreign.tensors)
+    alike = {id(network): likeness(network, names) for network in networks}
+    if model is None:  # strangers are not built: there are many, and the nearest say what does not fit
+        nearest = max(alike.values(), default=0.0)
+        networks = [network for network in networks if alike[id(network)] >= 0.9 * nearest]
+    for network in networks:
         whole = model in (network.name, f"{network.source}/{network.name}")
         for pattern in network.models:
             for name, preset in presets.items():
@@ -147,18 +172,9 @@ def _manifest(
 
 
 def _classes(network: Network, count: int, given: tuple[str, ...] | None) -> tuple[str, ...]:
-    if given is not None and len(given) != count:
+    if given is not None and (len(given) != count or len(set(given)) < count):
         raise BadInput(f"{len(given)} classes are named, the network has {count} outputs; name each once, in order")
     if given is not None:
         return given
     names = imagenet_classes() if network.classes == "imagenet" else tuple(network.classes)
     return names if len(names) == count else tuple(str(index) for index in range(count))
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 (hex) of a file of any length."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_CHUNK):
-            digest.update(block)
-    return digest.hexdigest()

@@ -66,6 +66,7 @@ LAYOUTS: Mapping[str, tuple[int, Callable[[Array], Array]]] = {
     "hwio_linear": (4, _hwio_linear),
     "oihw_linear": (4, _last_two),
     "ohwi_linear": (4, _last_two),
+    "linear_oihw": (4, _last_two),  # a convolution over its whole input as a fully-connected layer
     "linear_hwio": (4, _linear_hwio),
     "linear_ohwi": (4, _linear_ohwi),
     "first_half": (1, _first_half),  # of a norm over both halves of a factorized reduction, of which ours has two

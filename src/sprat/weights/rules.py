@@ -107,6 +107,14 @@ def pair(network: Network, foreign: Sequence[str], ours: Mapping[str, Sequence[s
     return Pairing(sources, tuple(missing), unused, tuple(problems))
 
 
+def likeness(network: Network, foreign: Sequence[str]) -> float:
+    """The part of a network's rules whose foreign layers are in the file: 1 for its own network, 0 for a stranger."""
+    layers = _layers(foreign, network)
+    lines = [line for line in network.rules if not line.optional]
+    found = sum(all(matching(pattern, layers) for pattern in line.foreign) for line in lines)
+    return found / max(1, len(lines))
+
+
 def _layers(names: Sequence[str], network: Network) -> dict[str, None]:
     """The layer names: tensor names without any of the suffixes that the kinds know."""
     suffixes = {

@@ -99,7 +99,7 @@ def parse_table(source: str, content: str) -> Iterator[Network]:
             rules=tuple(parse_rules(entry.pop("rules"))),
             kinds=table["kind"],
             separator=table.get("separator", "/"),
-            change=entry.pop("change", {}),
+            change={name: _frozen(value) for name, value in entry.pop("change", {}).items()},
             padding=entry.pop("padding", "symmetric"),
             eps=entry.pop("eps", None),
             background=entry.pop("background", False),
@@ -115,6 +115,11 @@ def parse_table(source: str, content: str) -> Iterator[Network]:
             licence=entry.pop("licence", ""),
         )
         assert not entry, f"unknown keys {sorted(entry)} in an entry of {source}.toml"
+
+
+def _frozen(value: Any) -> Any:
+    """A list as the tuple that a config holds."""
+    return tuple(_frozen(part) for part in value) if isinstance(value, list) else value
 
 
 def _classes(value: str | list[str]) -> str | tuple[str, ...]:

@@ -93,7 +93,10 @@ def build(config: object, image: ImageSpec, num_classes: int) -> nn.Module:
         side = config.built_for
         net = build(config.network, ImageSpec(image.channels, side, side) if side else image, num_classes)
         return net if config.padding == "symmetric" else end_padded(net, config.padding)
-    return family_of(config).build(config, image, num_classes)
+    try:
+        return family_of(config).build(config, image, num_classes)
+    except (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise BadInput(f"no network can be built from {config} for {image}: {str(error).splitlines()[0]}") from error
 
 
 def class_tensors(config: object, image: ImageSpec) -> frozenset[str]:

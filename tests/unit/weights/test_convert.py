@@ -266,3 +266,24 @@ def test_what_does_not_fit_is_listed_by_name(change: Callable[[dict[str, np.ndar
     text = made.faults() if isinstance(made, Pairing) else "; ".join(made)
     for word in words:
         assert re.search(re.escape(word), text), text
+
+
+@pytest.mark.parametrize("side", [64, 160])
+def test_a_network_that_flattens_its_map_is_refused_at_another_size(side: int):
+    """AlexNet's fully-connected layers read a map of 6x6; its weights fit whatever the image is said to be."""
+    with torch.device("meta"):
+        net = build(get_preset("alexnet"), ImageSpec(3, 227, 227), 7)
+    tensors = {
+        name: np.broadcast_to(np.float32(0), value.shape)
+        for name, value in net.state_dict().items()
+        if "num_" not in name
+    }
+    text = HEAD.replace("PRESET", "alexnet").replace("ORDER", "rgb").replace(" hwio", "").replace(" io", "")
+    kinds = {name: "linear" if isinstance(module, nn.Linear) else "conv" for name, module in layers_of(net).items()}
+    lines = "\n".join(f"{name} {kind} {name}" for name, kind in kinds.items())
+    text = text.replace('weight = "weights', 'weight = "weight').replace('"biases"', '"bias"')
+    text = text.replace('formats = ["test"]', 'formats = ["test"]\nseparator = "."') + f"\nrules = '''\n{lines}\n'''\n"
+    (network,) = parse_table("test", text)
+    made = convert(Foreign("test", tensors), network, "alexnet", get_preset("alexnet"), ImageSpec(3, side, side))
+    assert not isinstance(made, Converted | Pairing)
+    assert any("shape" in line or "images of" in line for line in made), made

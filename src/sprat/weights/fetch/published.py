@@ -4,6 +4,7 @@ The data is `published.toml` beside this file; each entry names the source in wh
 that nobody publishes is absent, never made up.
 """
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -83,6 +85,33 @@ class Published:
     def proves_content(self) -> bool:
         """Whether a checksum is published that nobody can forge on the way, so that plain http will do."""
         return self.sha384 is not None or self.sha256 is not None
+
+
+def recognise(path: Path) -> Published | None:
+    """The published file that a local one is: by its SHA-256, or by its name where nobody publishes that.
+
+    So a file that was fetched by hand, or by another program, is imported as a downloaded one is.
+    """
+    same_name = [
+        entry
+        for entry in published().values()
+        if path.name in (entry.file_name, PurePosixPath(unquote(urlsplit(entry.url).path)).name)
+    ]
+    if not path.is_file():
+        return None
+    digest = sha256_of(path)
+    by_content = [entry for entry in published().values() if entry.sha256 == digest]
+    unproven = [entry for entry in same_name if entry.sha256 is None]
+    return next(iter(by_content + unproven), None)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 (hex) of a file of any length."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**22):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 @cache

@@ -1,7 +1,7 @@
 """The reader of TensorFlow's checkpoints, of version 1 (one file) and 2 (.index and .data-*), without TensorFlow.
 
 What is given may be the prefix a checkpoint was saved under, one of its files, a folder, or a tar archive with one
-inside. Which version it is, its table tells (`parse/sstable.py`); `parse/tf_saved_slices.py` and `parse/tf_bundle.py` read them.
+inside. Which version it is, its table tells; `tf_saved_slices.py` and `tf_bundle.py` read them.
 """
 
 import re
