@@ -21,14 +21,14 @@ demo: setup
 	$(BIN)/sprat fit digits --max-size 20KB --out runs/demo
 
 test: check
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # Every preset of the zoo, with weights; the suite takes the cheapest of each variant.
 contract: setup
-	SPRAT_EVERY=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile tests/contract
+	SPRAT_EVERY=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/contract
 
 check: setup
 	scripts/check $(BIN)
