@@ -34,7 +34,9 @@ class Start:
         """
         manifest, state = read_network(Path(file))
         note: dict[str, Any] = {"file": Path(file).name, "state_sha256": manifest.state_sha256}
-        return cls(manifest, state, {**note, **manifest.origin})
+        if manifest.origin:
+            note["origin"] = manifest.origin
+        return cls(manifest, state, note)
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

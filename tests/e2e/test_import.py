@@ -15,6 +15,8 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
+from sprat.export import load
+
 pytestmark = pytest.mark.slow
 
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -90,13 +92,10 @@ def test_the_score_in_the_file_is_that_of_eval(place: Path, cli: Any):
 def test_every_format_answers_the_same(place: Path, cli: Any, to: str, tmp_path: Path):
     target = tmp_path / f"net.{to}"
     assert cli("export", "ours.safetensors", "--to", to, "--out", str(target), cwd=place).code == 0
-    picture = str(place / "data" / "cat" / "0.png")
-    answers = []
-    for file in (target, place / "ours.safetensors"):
-        said = cli("predict", str(file), picture, "--top", "10", "--json", cwd=place).json()
-        answers.append({top["class"]: top["probability"] for top in said["images"][0]["top"]})
-    assert answers[0].keys() == answers[1].keys() == set(CIFAR)
-    assert max(abs(answers[0][name] - answers[1][name]) for name in CIFAR) < 1e-5
+    picture = np.asarray(Image.open(place / "data" / "cat" / "0.png"))
+    there, here = load(target), load(place / "ours.safetensors")
+    assert there.classes == here.classes == CIFAR
+    assert np.abs(there.predict([picture]) - here.predict([picture])).max() < 1e-5
 
 
 def test_compress_without_a_limit_keeps_every_bit(place: Path, cli: Any, tmp_path: Path):
@@ -110,21 +109,22 @@ def test_compress_without_a_limit_keeps_every_bit(place: Path, cli: Any, tmp_pat
     assert all(np.array_equal(left[name], right[name]) for name in left)
 
 
-def test_compress_with_a_limit_fine_tunes(place: Path, cli: Any, tmp_path: Path):
+def test_compress_with_a_limit_fine_tunes(own: Any, cli: Any):
     said = cli(
-        "compress", "ours.safetensors", "--max-size", "200KB", "--finetune", "data", "--epochs", "4",
-        "--out", str(tmp_path / "run"), "--json", cwd=place,
+        "compress", "run/float.sprat", "--max-size", "30KB", "--finetune", "photos", "--epochs", "1", "--out", "small",
+        "--json", cwd=own.folder,
     )  # fmt: skip
     assert said.code == 0, said.err
     result = said.json()
-    assert result["size_bytes"] == (tmp_path / "run" / "model.sprat").stat().st_size <= 200_000
-    assert (tmp_path / "run" / "report.html").is_file()
+    assert result["size_bytes"] == (own.folder / "small" / "model.sprat").stat().st_size <= 30_000
+    assert result["image"] == [3, 24, 24]
+    assert (own.folder / "small" / "report.html").is_file()
 
 
-def test_train_and_fit_start_from_it(place: Path, cli: Any, make_photos: Any, tmp_path: Path):
+def test_train_starts_from_it(place: Path, cli: Any, make_photos: Any, tmp_path: Path):
     make_photos(tmp_path / "photos")
     shutil.copy(place / "ours.safetensors", tmp_path)
-    command = ("train", "photos", "--from", "ours.safetensors", "--epochs", "3", "--out", "trained", "--json")
+    command = ("train", "photos", "--from", "ours.safetensors", "--epochs", "2", "--out", "trained", "--json")
     said = cli(*command, cwd=tmp_path)
     assert said.code == 0, said.err
     result = said.json()
@@ -132,22 +132,31 @@ def test_train_and_fit_start_from_it(place: Path, cli: Any, make_photos: Any, tm
     assert len(result["transfer"]["tried"]) == 4
     best = min(result["transfer"]["tried"], key=lambda entry: entry["val_loss"])
     assert result["transfer"]["chosen"] == best["way"]
-    assert result["test_accuracy"] > 0.6
+    assert result["test_accuracy"] > 0.4  # chance is a third
     again = cli(*command, cwd=tmp_path)
     assert again.json() == result
     score = cli("eval", "trained/model.safetensors", "photos", "--json", cwd=tmp_path).json()
     assert score["accuracy"] == pytest.approx(result["test_accuracy"])
 
-    fitted = cli(
-        "fit", "photos", "--from", "trained/model.safetensors", "--max-size", "120KB", "--epochs", "3", "--out", "run",
-        "--json", cwd=tmp_path,
-    )  # fmt: skip
-    assert fitted.code == 0, fitted.err
-    manifest = cli("inspect", "run/model.sprat", "--json", cwd=tmp_path).json()["manifest"]
-    assert manifest["origin"]["from"]["file"] == "model.safetensors"
+    manifest = cli("inspect", "trained/model.safetensors", "--json", cwd=tmp_path).json()["manifest"]
+    assert manifest["origin"]["from"]["file"] == "ours.safetensors"
     assert manifest["licence"] == "BSD-2-Clause"
     before = cli("inspect", "ours.safetensors", "--json", cwd=tmp_path).json()["manifest"]["preprocessing"]
     assert (manifest["preprocessing"]["mean"], manifest["preprocessing"]["std"]) == (before["mean"], before["std"])
+
+
+def test_fit_starts_from_a_file_of_fit(own: Any, cli: Any):
+    said = cli(
+        "fit", "photos", "--from", "run/float.sprat", "--max-size", "30KB", "--epochs", "1", "--out", "again", "--json",
+        cwd=own.folder,
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert said.json()["size_bytes"] <= 30_000
+    manifest, before = (
+        cli("inspect", f"{run}/model.sprat", "--json", cwd=own.folder).json()["manifest"] for run in ("again", "run")
+    )
+    assert manifest["origin"]["from"]["file"] == "float.sprat"
+    assert (manifest["preprocessing"], manifest["image"]) == (before["preprocessing"], before["image"])
 
 
 def test_other_weights_under_the_same_name_are_another_request(place: Path, cli: Any, make_photos: Any, tmp_path: Path):
@@ -237,7 +246,7 @@ def killed_when(command: list[str], folder: Path, seen: Path) -> None:
 def test_a_killed_transfer_ends_in_the_same_bytes(place: Path, cli: Any, make_photos: Any, tmp_path: Path):
     make_photos(tmp_path / "photos")
     shutil.copy(place / "ours.safetensors", tmp_path)
-    command = ["train", "photos", "--from", "ours.safetensors", "--epochs", "4", "--out"]
+    command = ["train", "photos", "--from", "ours.safetensors", "--epochs", "2", "--out"]
     assert cli(*command, "whole", cwd=tmp_path).code == 0
     run = tmp_path / "killed"
     killed_when([*command, "killed"], tmp_path, run / "plan.json")  # before or in the trial
