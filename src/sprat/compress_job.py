@@ -17,6 +17,7 @@ from sprat.report import write as write_report
 from sprat.request import Request
 from sprat.run import Run
 from sprat.start import Start
+from sprat.transfer import first_network
 from sprat.watch import Watcher
 
 
@@ -65,7 +66,7 @@ def compress_job(request: Request, run: Run, watch: Watcher, command: str = "") 
         dataset, preprocess = steps.load_data(collection, planned, run, watch, start)
         shipped_behind = Preprocess.from_dict(start.manifest.preprocessing)  # with its crop, as the original
         phase = steps.phase_of(run, dataset, preprocess, device, watch)
-        trained = steps.first_network(phase, planned, request.seed, start).eval()
+        trained = first_network(phase, planned, request.seed, start).eval()
         manifest = steps.manifest_of(planned, dataset, shipped_behind, start)
         compressed = steps.compress_network(phase, planned, copy.deepcopy(trained), manifest, request.budget, watch)
         cost = count(compressed.net, planned.candidate.image)

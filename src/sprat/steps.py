@@ -32,13 +32,11 @@ from sprat.recipes import remedy
 from sprat.request import Request
 from sprat.run import Run
 from sprat.start import Start
-from sprat.train import Phase, Step, Stuck, Way, evaluate, renew_statistics, restore_norms, transplant, ways
+from sprat.train import Phase, Step, Stuck, evaluate, renew_statistics
+from sprat.transfer import choose_way, first_network
 from sprat.units import format_bytes, format_count, format_duration
 from sprat.watch import Watcher
-from sprat.zoo import build, class_tensors, config_from_dict
 
-TRIAL_SHARE = 0.12  # of the epochs, that each way of transfer is tried for
-TRIAL_TIME = 0.06  # of the time, where minutes were given
 SCORE_BYTES = 8  # by which the deflated header may grow with another score
 
 
@@ -191,58 +189,6 @@ def train_network(phase: Phase, planned: Planned, watch: Watcher, start: Start |
     scores = evaluate(trained, phase.dataset.val, phase.preprocess, phase.device)
     watch.say("train", f"{planned.candidate.name}  val top-1 {scores.accuracy:.4f} ({scores.num:,} images)")
     return trained
-
-
-def first_network(phase: Phase, planned: Planned, seed: int, start: Start | None) -> nn.Module:
-    """The network before training: new, or with the weights of the start and a new head."""
-    torch.manual_seed(seed)
-    image, classes = planned.candidate.image, phase.dataset.classes
-    config = config_from_dict(planned.candidate.architecture)
-    net = build(config, image, len(classes))
-    if start is not None:
-        fresh = () if start.manifest.classes == classes else class_tensors(config, image)
-        transplant(net, start.state, tuple(fresh))
-    placed: nn.Module = net.to(phase.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if start is not None:
-        restore_norms(placed, phase.dataset, phase.preprocess, phase.device)
-    return placed
-
-
-def choose_way(phase: Phase, planned: Planned, start: Start, watch: Watcher) -> tuple[Way, float]:
-    """The way to train on that a short trial found best by validation loss, and the seconds the trial took.
-
-    transfer.json holds what was tried; a run that goes on reads it back.
-    """
-    schedule = planned.schedule
-    base = schedule.recipes["train"]
-    found = {way.name: way for way in ways(base, first_network(phase, planned, base.seed, start))}
-    before = phase.run.read_json("transfer.json")
-    if before is None:
-        began = time.monotonic()
-        tried: list[dict[str, Any]] = []
-        epochs = min(base.epochs, max(4.0, round(TRIAL_SHARE * base.epochs)))
-        limit = None if schedule.seconds is None else TRIAL_TIME * schedule.seconds["train"]
-        for way in found.values():
-            net = first_network(phase, planned, base.seed, start)
-            score = phase.trial(
-                net, dataclasses.replace(way.recipe, epochs=epochs), limit, frozen_norm=way.keeps_statistics
-            )
-            tried.append({"way": way.name, **score})
-            watch.say(
-                "transfer",
-                f"{way.name}: val loss {score['val_loss']:.4f}, top-1 {score['val_accuracy']:.4f} in a trial",
-            )
-        best = min(tried, key=lambda entry: float(entry["val_loss"]))
-        before = {
-            "from": start.note,
-            "trial_epochs": epochs,
-            "tried": tried,
-            "chosen": best["way"],
-            "seconds": round(time.monotonic() - began, 1),
-        }
-        phase.run.write_json("transfer.json", before)
-    watch.say("transfer", f"from {start.manifest.origin.get('network', start.note['file'])}: {before['chosen']}")
-    return found[before["chosen"]], float(before["seconds"])
 
 
 def manifest_of(planned: Planned, dataset: Dataset, preprocess: Preprocess, start: Start | None = None) -> Manifest:
